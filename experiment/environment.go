@@ -1,0 +1,96 @@
+package experiment
+
+import (
+	"slices"
+	"strings"
+)
+
+// Source says how a fact came to be known.
+type Source string
+
+// The sources, most trustworthy first.
+const (
+	Detected     Source = "detected"  // this program read it from the machine or the server
+	Declared     Source = "declared"  // a person said so
+	Simulated    Source = "simulated" // it is a property of the simulated engine
+	Imported     Source = "imported"  // it came with another tool's result file
+	UnknownValue Source = "unknown"   // it was looked for and not found
+)
+
+// Fact is one thing known, or known to be unknown, about where a run took place.
+type Fact struct {
+	// Key is dotted and lower case: "gpu.model", "runtime.version", "client.cpu".
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+	Source Source `json:"source"`
+}
+
+// The keys that other packages rely on. Any other key may be recorded too.
+const (
+	KeyGPUModel       = "gpu.model"
+	KeyGPUCount       = "gpu.count"
+	KeyRuntime        = "runtime.name"
+	KeyRuntimeVersion = "runtime.version"
+	KeyModel          = "model.name"
+	KeyPrecision      = "model.precision"
+	KeyMaxModelLen    = "model.max_len"
+	KeyEndpoint       = "endpoint.url"
+	KeyCalibration    = "simulator.calibration" // how far the simulator's profile may be trusted
+	KeyTime           = "simulator.time"        // "real" or "virtual"
+)
+
+// Environment is hardware, runtime, model and client: a list of facts sorted by key.
+type Environment struct {
+	Facts []Fact `json:"facts"`
+}
+
+// Set records a fact, in place of what was known under its key.
+func (e *Environment) Set(key, value string, source Source) {
+	i, found := slices.BinarySearchFunc(e.Facts, key, func(f Fact, k string) int { return strings.Compare(f.Key, k) })
+	f := Fact{Key: key, Value: value, Source: source}
+	if found {
+		e.Facts[i] = f
+		return
+	}
+	e.Facts = slices.Insert(e.Facts, i, f)
+}
+
+// Get gives the fact under key. For a key never looked at it gives an unknown fact.
+func (e Environment) Get(key string) Fact {
+	i, found := slices.BinarySearchFunc(e.Facts, key, func(f Fact, k string) int { return strings.Compare(f.Key, k) })
+	if !found {
+		return Fact{Key: key, Value: "unknown", Source: UnknownValue}
+	}
+	return e.Facts[i]
+}
+
+// Simulated reports whether the target was the simulated engine. A figure from
+// such an experiment always says so.
+func (e Environment) Simulated() bool { return e.Get(KeyRuntime).Source == Simulated }
+
+// Virtual reports whether the run took place in virtual time.
+func (e Environment) Virtual() bool { return e.Get(KeyTime).Value == "virtual" }
+
+// Label names hardware, runtime and model in one line, and says what is simulated or unknown.
+func (e Environment) Label() string {
+	gpu, n := e.Get(KeyGPUModel), e.Get(KeyGPUCount)
+	hw := gpu.Value
+	if gpu.Source == UnknownValue {
+		hw = "unknown GPU"
+	} else if n.Source != UnknownValue && n.Value != "1" {
+		hw = n.Value + "× " + hw
+	}
+	rt := e.Get(KeyRuntime)
+	name := rt.Value
+	if rt.Source == UnknownValue {
+		name = "unknown runtime"
+	}
+	if v := e.Get(KeyRuntimeVersion); v.Source != UnknownValue && !e.Simulated() {
+		name += " " + v.Value
+	}
+	s := e.Get(KeyModel).Value + " · " + name + " · " + hw
+	if e.Simulated() {
+		s += " · SIMULATED"
+	}
+	return s
+}
