@@ -1,0 +1,179 @@
+package sim
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// Config says what to simulate. The zero value of a field means its default.
+type Config struct {
+	GPU     string // a name of [GPUs]; default a10g
+	Count   int    // GPUs of one tensor-parallel group; default 1
+	Model   string // a name of [Models]; default llama-3.1-8b
+	Runtime string // a name of [Runtimes]; default vllm-like
+	// Precision is "bf16" or "fp8"; default bf16. fp8 holds for the layers'
+	// weights, their arithmetic, and the keys and values.
+	Precision string
+
+	MaxSeqs     int // sequences a step; default the runtime's
+	TokenBudget int // tokens a step; default the runtime's
+	MaxModelLen int // prompt and output of a request; default what model and KV pool allow
+	// MemoryUtilization is the share of each GPU that may be used, over 0 to 1;
+	// default the runtime's.
+	MemoryUtilization float64
+	// OtherMemoryGB is memory of each GPU taken by neither weights nor KV, in
+	// 10⁹ B; default the runtime's.
+	OtherMemoryGB float64
+
+	Seed   uint64
+	Jitter float64 // σ of the lognormal factor of each step, 0 to 1; 0 = none
+	// ServedName is the model's name on the wire; default Model.
+	ServedName string
+}
+
+// Precisions of a [Config].
+const (
+	bf16 = "bf16"
+	fp8  = "fp8"
+)
+
+// minContext is the least number of tokens a KV pool must hold to be of use.
+const minContext = 1024
+
+// Resolve fills in every default and computes the KV pool. Its error says what
+// cannot be: a name that is not in the catalogue (and the nearest that is), a
+// model that does not fit (and by how many GB), a count that does not divide
+// the heads, a precision that the GPU lacks.
+func (c Config) Resolve() (Deployment, error) {
+	d := Deployment{Count: cmp.Or(c.Count, 1), Precision: cmp.Or(c.Precision, bf16), Seed: c.Seed, Jitter: c.Jitter}
+	var errG, errM, errR error
+	d.GPU, errG = find(gpus, func(g GPU) string { return g.Name }, "GPU", cmp.Or(c.GPU, "a10g"))
+	d.Model, errM = find(models, func(m Model) string { return m.Name }, "model", cmp.Or(c.Model, "llama-3.1-8b"))
+	d.Runtime, errR = find(runtimes, func(r Runtime) string { return r.Name }, "runtime", cmp.Or(c.Runtime, "vllm-like"))
+	if err := errors.Join(errG, errM, errR); err != nil {
+		return Deployment{}, err
+	}
+	d.ServedName = cmp.Or(c.ServedName, d.Model.Name)
+	if err := c.checkNumbers(); err != nil {
+		return Deployment{}, err
+	}
+	if err := d.checkParts(); err != nil {
+		return Deployment{}, err
+	}
+	d.MemoryUtilization = cmp.Or(c.MemoryUtilization, d.Runtime.MemoryUtilization)
+	d.OtherMemoryGB = cmp.Or(c.OtherMemoryGB, d.Runtime.OtherMemoryGB)
+	d.MaxSeqs, d.TokenBudget = d.Runtime.maxSeqs, d.Runtime.budget
+	if d.GPU.large {
+		d.MaxSeqs, d.TokenBudget = d.Runtime.maxSeqsLarge, d.Runtime.budgetLarge
+	}
+	d.MaxSeqs, d.TokenBudget = cmp.Or(c.MaxSeqs, d.MaxSeqs), cmp.Or(c.TokenBudget, d.TokenBudget)
+	if err := d.fillMemory(); err != nil {
+		return Deployment{}, err
+	}
+	if err := d.limitContext(c.MaxModelLen); err != nil {
+		return Deployment{}, err
+	}
+	d.Calibration = d.calibration()
+	return d, nil
+}
+
+func (c Config) checkNumbers() error {
+	var errs []error
+	for _, f := range []struct {
+		name  string
+		value int
+	}{{"count", c.Count}, {"max seqs", c.MaxSeqs}, {"token budget", c.TokenBudget}, {"max model length", c.MaxModelLen}} {
+		if f.value < 0 {
+			errs = append(errs, fmt.Errorf("%s is %d; it cannot be negative", f.name, f.value))
+		}
+	}
+	if !(c.MemoryUtilization >= 0 && c.MemoryUtilization <= 1) {
+		errs = append(errs, fmt.Errorf("memory utilization is %g; give a share from over 0 to 1, such as 0.9", c.MemoryUtilization))
+	}
+	if !(c.OtherMemoryGB >= 0) || math.IsInf(c.OtherMemoryGB, 1) {
+		errs = append(errs, fmt.Errorf("other memory is %g GB; it cannot be negative", c.OtherMemoryGB))
+	}
+	if !(c.Jitter >= 0 && c.Jitter <= 1) {
+		errs = append(errs, fmt.Errorf("jitter is %g; give a σ from 0 to 1, such as 0.02", c.Jitter))
+	}
+	return errors.Join(errs...)
+}
+
+// checkParts reports parts that do not go together.
+func (d *Deployment) checkParts() error {
+	var errs []error
+	switch {
+	case d.Precision != bf16 && d.Precision != fp8:
+		errs = append(errs, fmt.Errorf("precision is %q; it is bf16 or fp8", d.Precision))
+	case d.Precision == fp8 && d.GPU.FP8 == 0:
+		errs = append(errs, fmt.Errorf("there is no fp8 profile of %s; use bf16, or a GPU such as h100-sxm or l40s", d.GPU.Name))
+	case d.Precision == fp8 && d.Runtime.bf16Only:
+		errs = append(errs, fmt.Errorf("%s runs in bf16 only", d.Runtime.Name))
+	}
+	m := d.Model
+	switch {
+	case d.Count > maxCount:
+		errs = append(errs, fmt.Errorf("count is %d; a tensor-parallel group is at most the %d GPUs of one server", d.Count, maxCount))
+	case m.Heads%d.Count != 0 || (m.KVHeads%d.Count != 0 && d.Count%m.KVHeads != 0):
+		errs = append(errs, fmt.Errorf("count %d does not divide the %d heads and %d KV heads of %s; use 1, 2, 4 or 8", d.Count, m.Heads, m.KVHeads, m.Name))
+	case d.Count > 1 && d.GPU.link == noLink:
+		errs = append(errs, fmt.Errorf("there are no published all-reduce times of %s, so its count must be 1", d.GPU.Name))
+	}
+	return errors.Join(errs...)
+}
+
+// find gives the row with a name, or an error with the nearest name.
+func find[T any](rows []T, name func(T) string, kind, want string) (T, error) {
+	for _, r := range rows {
+		if name(r) == want {
+			return r, nil
+		}
+	}
+	var zero T
+	names := make([]string, len(rows))
+	for i, r := range rows {
+		names[i] = name(r)
+	}
+	return zero, fmt.Errorf("unknown %s %q; did you mean %s? There are %s", kind, want, nearest(want, names), strings.Join(names, ", "))
+}
+
+// nearest gives the name that begins with what was typed, or else the one of
+// least edit distance, without regard to case.
+func nearest(want string, names []string) string {
+	want = strings.ToLower(want)
+	return slices.MinFunc(names, func(a, b string) int {
+		// "h100" means "h100-sxm", though "l40s" is fewer edits away.
+		if pa, pb := strings.HasPrefix(a, want), strings.HasPrefix(b, want); pa != pb {
+			if pa {
+				return -1
+			}
+			return 1
+		}
+		return distance(want, a) - distance(want, b)
+	})
+}
+
+// distance is the Levenshtein distance in bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			substitute := diagonal
+			if a[i] != b[j] {
+				substitute++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(substitute, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,44 @@
+// Package sim is a simulated inference engine: a scheduler that runs in
+// iterations, a cost for each iteration, and an OpenAI-compatible HTTP server
+// around them.
+//
+// It believes that load curves come from the step loop and from nowhere else.
+// A request does not sleep for a drawn latency; it shares every step with the
+// others, under a token budget and a pool of KV blocks, so that the knee, the
+// queue, head-of-line blocking and preemption appear because they must. The
+// time of a step is a sum over classes of operators of each class's own
+// roofline, plus the constants of a runtime. No constant here is fitted to a
+// run: [Deployment.Calibration] says how far published runs were from the
+// result, and every answer says that it is simulated.
+//
+// # One engine, two drivers
+//
+// The engine is pure: it knows virtual time only, and no clock or goroutine.
+// [Loop] runs it as a discrete-event simulation on the caller's goroutine.
+// [Server] runs it against the clock on one goroutine and speaks HTTP. Both
+// give the same [Truth] for the same arrivals.
+//
+// # Stages of a request
+//
+//	Arrive ─ front end ─► Ready ─ queue ─► Scheduled ─ prefill ─► … ─ net ─► FirstToken … Finish
+//
+// The front end (tokenising, validation, HTTP) serves one request at a time, in
+// the order of arrival and, at one instant, of ID; it takes [Runtime].Front for each.
+// A step computes tokens at its end, and each token leaves the server
+// [Runtime].Net later. That moment is the one in [Truth].TokenTimes and the one
+// at which Server writes it, so a client's own stamp can equal it.
+//
+// # Determinism
+//
+// Goroutines that wake at one instant run in any order. The engine does not
+// care: an arrival can act no earlier than Front after it, and a cancellation
+// acts in the first step that starts strictly after it, so everything that
+// bears on a step is known before the step is planned. Under testing/synctest
+// two runs therefore give identical truths.
+package sim
+
+// version changes whenever the same requests would get other times.
+const version = "1"
+
+// Version names the simulation model. Truths of two versions differ.
+func Version() string { return version }

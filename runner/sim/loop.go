@@ -1,0 +1,92 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Loop runs the engine as a discrete-event simulation: time jumps from event to
+// event, so that an hour of load takes as long as its arithmetic. A Loop is used by
+// one goroutine.
+type Loop struct {
+	d       Deployment
+	engine  *engine
+	live    map[string]*sequence
+	done    func(Truth)
+	running bool
+}
+
+// NewLoop makes an idle engine at time 0. The seed and jitter, the lognormal σ
+// of a step's duration, stand in for those of the deployment.
+func NewLoop(d Deployment, seed uint64, jitter float64) *Loop {
+	l := &Loop{d: d, live: make(map[string]*sequence)}
+	l.engine = newEngine(&l.d, seed, jitter, l)
+	return l
+}
+
+// Now is the time of the last event. In the callback of [Loop.Run] it is when
+// the request finished; for an aborted one, a nanosecond after it was cancelled.
+func (l *Loop) Now() time.Duration { return l.engine.now }
+
+// Submit schedules the arrival of a request, at [Loop.Now] or later.
+func (l *Loop) Submit(r Request) error {
+	switch {
+	case r.Arrive < l.Now():
+		return fmt.Errorf("request %q arrives at %s, but it is %s already", r.ID, r.Arrive, l.Now())
+	case r.PromptTokens < 1 || r.OutputTokens < 1 || r.OutputTokens > r.MaxTokens:
+		return fmt.Errorf("request %q has %d prompt tokens and %d of %d output tokens; each is at least 1, and the output within its limit",
+			r.ID, r.PromptTokens, r.OutputTokens, r.MaxTokens)
+	case l.live[r.ID] != nil:
+		return fmt.Errorf("request %q is not finished yet; its ID cannot be used again", r.ID)
+	}
+	if err := l.d.check(r.PromptTokens, r.MaxTokens); err != nil {
+		return fmt.Errorf("request %q: %w", r.ID, err)
+	}
+	l.live[r.ID] = l.engine.submit(r)
+	return nil
+}
+
+// Cancel says that the client of a request goes away now. A request that is
+// finished or unknown is left alone.
+func (l *Loop) Cancel(id string) { l.CancelAt(id, l.Now()) }
+
+// CancelAt says that the client of a submitted request goes away at a time, now
+// or later, as one does that has a time limit. If the request finishes by then,
+// nothing happens.
+func (l *Loop) CancelAt(id string, at time.Duration) {
+	if s := l.live[id]; s != nil {
+		l.engine.cancel(s, max(at, l.Now()))
+	}
+}
+
+// Run lets time pass until nothing is left to happen. It calls done for each
+// request when it is finished, in order of time; done may submit and cancel.
+// The error is that Run was called from within done, or that requests are left
+// which no step can serve, which no deployment made by [Config.Resolve] does.
+func (l *Loop) Run(done func(Truth)) error {
+	if l.running {
+		return errors.New("running a loop that runs already: Run was called from its own callback")
+	}
+	l.running, l.done = true, done
+	defer func() { l.running, l.done = false, nil }()
+	for {
+		t := l.engine.next()
+		if t == forever {
+			break
+		}
+		l.engine.advance(t)
+	}
+	if len(l.live) > 0 {
+		return fmt.Errorf("running the loop: %d requests are left that no step can serve", len(l.live))
+	}
+	return nil
+}
+
+func (l *Loop) step(work, time.Duration)          {}
+func (l *Loop) tokens(time.Duration, []*sequence) {}
+
+func (l *Loop) closed(s *sequence) {
+	delete(l.live, s.truth.ID)
+	l.done(s.truth)
+}
