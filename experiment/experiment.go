@@ -103,10 +103,12 @@ func (l Load) String() string { return fmt.Sprintf("c=%d", l.Concurrency) }
 // Window is the span of a point in which samples are measured. All instants
 // count from the point's anchor; an instant that has not come yet is [Never].
 type Window struct {
-	// Start is the first Sent of the measured phase.
+	// Start is where counting for throughput begins: the end of the last worker's
+	// warm-up, or the first Sent of the measured phase, as the rule says.
 	Start Instant `json:"start"`
-	// SendEnd is when sending stopped. Tokens and requests that complete after
-	// it count for latency and not for throughput.
+	// SendEnd is when sending stopped, or the last measured End under
+	// [SteadyLoaded]. Tokens and requests that complete after it count for latency
+	// and not for throughput.
 	SendEnd Instant `json:"send_end"`
 	// End is the last End of any sample: the drain is over.
 	End Instant `json:"end"`
@@ -118,10 +120,15 @@ type Window struct {
 type SteadyState string
 
 const (
-	// SteadyClosed is the default for closed loops: each worker's first request
-	// is warm-up, starts are staggered, lengths jittered, and the window ends
-	// when sending stops.
+	// SteadyClosed is a closed loop that stops sending and drains: each worker's
+	// first requests are warm-up, starts are staggered, lengths jittered, and the
+	// window ends when sending stops. An interrupted point follows it.
 	SteadyClosed SteadyState = "closed/first-request-warm-up+stagger+drain-excluded"
+	// SteadyLoaded is the default for closed loops: each worker's first requests are
+	// warm-up, starts are staggered, lengths jittered. The window opens when the last
+	// worker has finished its warm-up and closes when the last measured request has
+	// ended; until then cool-down requests keep the load up, so there is no drain.
+	SteadyLoaded SteadyState = "closed/warm-up+stagger+loaded-to-the-end"
 	// SteadyNone measures every request from the first to the last byte, as a
 	// synchronous runner does.
 	SteadyNone SteadyState = "none/all-requests"

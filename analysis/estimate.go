@@ -1,0 +1,112 @@
+// Package analysis turns recorded samples into numbers that carry their
+// warnings. It is pure: values in, values out, no I/O.
+//
+// It believes that
+//
+//   - a metric name is not a metric: each figure has a named, versioned
+//     definition ([Metrics]), and the same samples under another definition are
+//     another figure;
+//   - a number never travels alone: an [Estimate] has its count, its interval,
+//     and whole sentences on what it cannot support, and a side of an interval
+//     that the count cannot support is infinite rather than made up;
+//   - what is missing is NaN (null in JSON), never 0;
+//   - requests are the unit of observation. Intervals within a run treat
+//     requests as independent, which queueing makes only roughly true, so a
+//     claim about another run needs repeats, and repeats are never pooled into
+//     one quantile;
+//   - a closed-loop figure describes that loop at that concurrency.
+package analysis
+
+import (
+	"encoding/json"
+	"math"
+)
+
+// Estimate is a number that never travels alone: its count, its interval, and
+// what must be said with it.
+type Estimate struct {
+	// Value is NaN where there is nothing to estimate from.
+	Value float64
+	// Low and High bound the 95 % interval. An infinite bound says that the
+	// count cannot support that side; both NaN says that no interval was made.
+	Low, High float64
+	// N is the number of observations behind Value.
+	N int
+	// Repeats is 0 for a within-run estimate, else the number of repeats whose
+	// median Value is.
+	Repeats int
+	// Warnings are whole sentences.
+	Warnings []string
+}
+
+// Known reports whether there is a value at all.
+func (e Estimate) Known() bool { return !math.IsNaN(e.Value) }
+
+// Bounded reports whether the count supports both sides of the interval.
+func (e Estimate) Bounded() bool { return finite(e.Low) && finite(e.High) }
+
+// unknown is the estimate of what nobody observed.
+func unknown() Estimate {
+	return Estimate{Value: math.NaN(), Low: math.NaN(), High: math.NaN()}
+}
+
+// estimateJSON is the form of an estimate in JSON. A bound is null where it is
+// infinite, and also where no interval was made; no_interval tells which.
+type estimateJSON struct {
+	Value      *float64 `json:"value"`
+	Low        *float64 `json:"low"`
+	High       *float64 `json:"high"`
+	N          int      `json:"n"`
+	Repeats    int      `json:"repeats,omitempty"`
+	NoInterval bool     `json:"no_interval,omitempty"`
+	Warnings   []string `json:"warnings,omitempty"`
+}
+
+// MarshalJSON writes what is not finite as null.
+func (e Estimate) MarshalJSON() ([]byte, error) {
+	return json.Marshal(estimateJSON{
+		Value: finiteOrNil(e.Value), Low: finiteOrNil(e.Low), High: finiteOrNil(e.High),
+		N: e.N, Repeats: e.Repeats, NoInterval: math.IsNaN(e.Low) && math.IsNaN(e.High), Warnings: e.Warnings,
+	})
+}
+
+// UnmarshalJSON reads what [Estimate.MarshalJSON] wrote.
+func (e *Estimate) UnmarshalJSON(data []byte) error {
+	var j estimateJSON
+	if err := json.Unmarshal(data, &j); err != nil {
+		return err
+	}
+	low, high := math.Inf(-1), math.Inf(1)
+	if j.NoInterval {
+		low, high = math.NaN(), math.NaN()
+	}
+	*e = Estimate{
+		Value: orElse(j.Value, math.NaN()), Low: orElse(j.Low, low), High: orElse(j.High, high),
+		N: j.N, Repeats: j.Repeats, Warnings: j.Warnings,
+	}
+	return nil
+}
+
+// Distribution describes one metric over the measured, successful samples of a point.
+// Its figures are in Unit.
+type Distribution struct {
+	Metric string   `json:"metric"` // the metric's ID, such as "ttft@1"
+	Unit   string   `json:"unit"`
+	N      int      `json:"n"`
+	Mean   float64  `json:"mean"`
+	Min    float64  `json:"min"`
+	Max    float64  `json:"max"`
+	P50    Estimate `json:"p50"`
+	P90    Estimate `json:"p90"`
+	P95    Estimate `json:"p95"`
+	P99    Estimate `json:"p99"`
+}
+
+// MarshalJSON writes what is not known as null.
+func (d Distribution) MarshalJSON() ([]byte, error) { return marshalFinite(d) }
+
+// UnmarshalJSON reads what [Distribution.MarshalJSON] wrote.
+func (d *Distribution) UnmarshalJSON(data []byte) error {
+	type plain Distribution
+	return unmarshalFinite(data, (*plain)(d))
+}

@@ -1,0 +1,182 @@
+package analysis
+
+import (
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/stat"
+)
+
+const (
+	// plateauGain is the relative gain in throughput per relative growth in load
+	// under which more load buys next to nothing: a doubling buys under 10 %.
+	plateauGain = 0.1
+	// flatness is how far B_run may be from its mean and still be flat.
+	flatness = 0.05
+	// admittedShare is the share of the offered requests under which B_run says
+	// that some of them wait.
+	admittedShare = 0.9
+	// fitLevels is the fewest levels that a line says something about.
+	fitLevels = 3
+)
+
+// place is a level reduced to a load and one figure.
+type place struct {
+	users int
+	value float64
+}
+
+// places gives the closed-loop levels that have the figure.
+func places(levels []Level, of func(*Level) Estimate) []place {
+	var out []place
+	for i := range levels {
+		e := of(&levels[i])
+		if c := levels[i].Load.Concurrency; c > 0 && e.Known() {
+			out = append(out, place{c, e.Value})
+		}
+	}
+	return out
+}
+
+func throughputs(levels []Level) []place {
+	return places(levels, func(l *Level) Estimate { return l.OutputThroughput })
+}
+
+// fitTPOT fits the median TPOT below the admission limit, where each offered
+// request is in the batch.
+func fitTPOT(levels []Level, limit *Landmark) *LineFit {
+	end := firstWaiting(levels)
+	if limit != nil {
+		end = min(end, limit.Concurrency)
+	}
+	var xs, ys []float64
+	for _, p := range places(levels, func(l *Level) Estimate { return l.TPOTP50 }) {
+		if p.users < end {
+			xs, ys = append(xs, float64(p.users)), append(ys, p.value)
+		}
+	}
+	if len(xs) < fitLevels {
+		return nil
+	}
+	alpha, beta := stat.LinearRegression(xs, ys, nil, false)
+	return &LineFit{Alpha: alpha, Beta: beta, R2: stat.RSquared(xs, ys, nil, alpha, beta), N: len(xs)}
+}
+
+// firstWaiting is the load from which requests visibly wait to be admitted, also
+// where one level alone shows it, which is too little for an admission limit:
+// B_run is under 90 % of the load, and grew less than half as fast as the load
+// from the level before. Without the second part a workload that spends its time
+// on prompts, and so never decodes 90 % of its requests, would seem to wait.
+func firstWaiting(levels []Level) int {
+	ps := places(levels, func(l *Level) Estimate { return l.BRun })
+	for i := 1; i < len(ps); i++ {
+		if ps[i].value < admittedShare*float64(ps[i].users) && gain(ps[i-1], ps[i]) < 0.5 {
+			return ps[i].users
+		}
+	}
+	return math.MaxInt
+}
+
+// gain is the relative growth of a figure per relative growth in load.
+func gain(a, b place) float64 {
+	return ratio((b.value-a.value)/a.value, float64(b.users-a.users)/float64(a.users))
+}
+
+func plateau(levels []Level) *Landmark {
+	ps := throughputs(levels)
+	first := len(ps) - 1
+	for first > 0 && gain(ps[first-1], ps[first]) < plateauGain {
+		first--
+	}
+	if first < 0 || first == len(ps)-1 {
+		return nil
+	}
+	a, b := ps[first], ps[first+1]
+	further := "this is the sweep's last step"
+	if last := ps[len(ps)-1]; last != b {
+		further = fmt.Sprintf("so does every step up to c=%d", last.users)
+	}
+	return &Landmark{
+		Concurrency: a.users, Value: a.value,
+		Because: fmt.Sprintf("c=%d → c=%d takes output throughput from %s to %s tok/s: load grows by %s and buys %s, "+
+			"under a tenth of its own growth, and %s.",
+			a.users, b.users, short(a.value), short(b.value), percent(float64(b.users-a.users)/float64(a.users)), percent((b.value-a.value)/a.value), further),
+		Reading: "nvidia-genai-perf-nim",
+	}
+}
+
+func knee(levels []Level) *Landmark {
+	ps := throughputs(levels)
+	if len(ps) < fitLevels {
+		return nil
+	}
+	// The line ends at the highest throughput: what a server loses past it
+	// (preemption, thrashing) is no part of how it got there.
+	top := ps[0].value
+	for _, p := range ps {
+		top = max(top, p.value)
+	}
+	first, last := ps[0], ps[len(ps)-1]
+	above := func(p place) float64 {
+		return ratio(p.value-first.value, top-first.value) - float64(p.users-first.users)/float64(last.users-first.users)
+	}
+	best, height := 0, 0.0
+	for i, p := range ps {
+		if h := above(p); h > height {
+			best, height = i, h
+		}
+	}
+	spacing := 1 / float64(len(ps)-1)
+	reached := false
+	for _, p := range ps[best+1:] {
+		reached = reached || above(p) < height-spacing
+	}
+	if best == 0 || !reached {
+		return nil
+	}
+	k := ps[best]
+	return &Landmark{
+		Concurrency: k.users, Value: k.value,
+		Because: fmt.Sprintf("At c=%d the server gives %s of the sweep's gain in throughput for %s of its growth in load (c=%d to c=%d), "+
+			"further apart than at any other level.", k.users, percent(ratio(k.value-first.value, top-first.value)),
+			percent(float64(k.users-first.users)/float64(last.users-first.users)), first.users, last.users),
+		Reading: "databricks-inference-performance",
+	}
+}
+
+// admissionLimit looks for the levels at the end of the sweep between which
+// B_run stays the same while more requests are offered than it.
+func admissionLimit(levels []Level) *Landmark {
+	ps := places(levels, func(l *Level) Estimate { return l.BRun })
+	first, average := -1, math.NaN()
+	for i := len(ps) - 1; i >= 0; i-- {
+		m, ok := flat(ps[i:])
+		if !ok || ps[i].value >= admittedShare*float64(ps[i].users) {
+			break
+		}
+		first, average = i, m
+	}
+	if first < 0 || first == len(ps)-1 {
+		return nil
+	}
+	a, b := ps[first], ps[len(ps)-1]
+	return &Landmark{
+		Concurrency: a.users, Value: average,
+		Because: fmt.Sprintf("From c=%d to c=%d the server decodes %s requests at once (%s to %s, all within 5 %%), "+
+			"fewer than 90 %% of what is offered: the others wait to be admitted.", a.users, b.users, short(average), short(a.value), short(b.value)),
+		Reading: "nvidia-tensorrt-llm-tuning",
+	}
+}
+
+// flat gives the mean of some levels, and whether all are within 5 % of it.
+func flat(ps []place) (average float64, ok bool) {
+	for _, p := range ps {
+		average += p.value / float64(len(ps))
+	}
+	for _, p := range ps {
+		if math.Abs(p.value-average) > flatness*average {
+			return average, false
+		}
+	}
+	return average, true
+}

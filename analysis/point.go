@@ -1,0 +1,217 @@
+package analysis
+
+import (
+	"fmt"
+	"iter"
+	"maps"
+	"math"
+	"time"
+
+	"github.com/inferbook/inferbook/experiment"
+)
+
+// Collector computes the summary of one point from a stream of its samples. It
+// keeps a few numbers per request and four bytes per gap, and no sample.
+// It is not safe for concurrent use.
+type Collector struct {
+	point experiment.Point
+	seen  PointSummary // the counts so far; the figures are made by Summary
+
+	all, measured clock
+	spans         []span
+	ended         []completion
+	columns       [][]float64 // one for each of sampleMetrics, in its order
+	gaps          gaps
+	streams       streams
+	workload      workload
+}
+
+// clock is the first send and the last end of some requests.
+type clock struct{ first, last experiment.Instant }
+
+func newClock() clock { return clock{experiment.Never, experiment.Never} }
+
+func (c *clock) add(s *experiment.Sample) {
+	if !c.first.Happened() || s.Sent < c.first {
+		c.first = s.Sent
+	}
+	c.last = max(c.last, s.End)
+}
+
+// length is 0 where nothing both began and ended.
+func (c *clock) length() time.Duration {
+	if !c.first.Happened() || c.last < c.first {
+		return 0
+	}
+	return c.last.Sub(c.first)
+}
+
+// completion is what a successful request adds to the throughput, if it ended
+// within the window. A count may be Unknown.
+type completion struct {
+	end            experiment.Instant
+	prompt, output int32
+}
+
+// NewCollector begins the summary of a point. The point's window decides what
+// counts for throughput, so give the point as it was at its end.
+func NewCollector(p experiment.Point) *Collector {
+	return &Collector{
+		point: p, all: newClock(), measured: newClock(), columns: make([][]float64, len(sampleMetrics)),
+		seen: PointSummary{
+			Point: p, Definition: DefinitionVersion,
+			Outcomes: map[experiment.Outcome]int{}, Finishes: map[string]int{}, CountedBy: map[experiment.Counted]int{},
+			CachedTokens: experiment.Unknown,
+		},
+	}
+}
+
+// Summarise collects a sequence of samples. It stops at the first error and gives it.
+func Summarise(p experiment.Point, samples iter.Seq2[experiment.Sample, error]) (PointSummary, error) {
+	c := NewCollector(p)
+	for s, err := range samples {
+		if err != nil {
+			return PointSummary{}, fmt.Errorf("summarising point %s: %w", p.ID, err)
+		}
+		c.Add(&s)
+	}
+	return c.Summary(), nil
+}
+
+// Add takes one sample of the point, in any order. It keeps no reference to it.
+func (c *Collector) Add(s *experiment.Sample) {
+	if !s.Sent.Happened() {
+		return
+	}
+	c.all.add(s)
+	c.spans = append(c.spans, span{s.Sent, s.End})
+	if s.Phase == experiment.Warmup {
+		c.seen.WarmedUp++
+	}
+	if s.Phase != experiment.Measured {
+		return
+	}
+	c.measured.add(s)
+	c.seen.Sent++
+	c.seen.Outcomes[s.Outcome]++
+	if s.Outcome == experiment.OK {
+		c.addOK(s)
+	}
+}
+
+func (c *Collector) addOK(s *experiment.Sample) {
+	c.seen.OK++
+	c.seen.Finishes[s.Finish]++
+	c.seen.CountedBy[s.Counted]++
+	if s.CachedTokens != experiment.Unknown {
+		c.seen.CachedTokens = max(c.seen.CachedTokens, 0) + s.CachedTokens
+	}
+	for i, m := range sampleMetrics {
+		if m.Of == nil {
+			continue
+		}
+		if v, ok := m.Of(s); ok {
+			c.columns[i] = append(c.columns[i], v)
+		}
+	}
+	c.ended = append(c.ended, completion{s.End, int32(s.PromptTokens), int32(outputTokens(s))})
+	c.gaps.add(s.Gaps)
+	c.streams.add(s)
+	c.workload.add(s)
+}
+
+// outputTokens is the count of a sample, Unknown where nobody counted.
+func outputTokens(s *experiment.Sample) int {
+	if s.Counted == experiment.CountedNone {
+		return experiment.Unknown
+	}
+	return s.OutputTokens
+}
+
+// Summary computes the figures from the samples so far. More may be added after it.
+func (c *Collector) Summary() PointSummary {
+	s := c.seen
+	s.Outcomes, s.Finishes, s.CountedBy = maps.Clone(s.Outcomes), maps.Clone(s.Finishes), maps.Clone(s.CountedBy)
+	for i, m := range sampleMetrics {
+		*m.dist(&s) = distribution(m, c.columns[i])
+		if m.Of == nil {
+			*m.dist(&s) = c.gaps.distribution(m)
+		}
+	}
+	s.WallClock, s.MeasuredClock = c.all.length(), c.measured.length()
+	s.ErrorRate = ratio(float64(s.Sent-s.OK), float64(s.Sent))
+	s.Interactivity = ratio(1000, s.TPOT.P50.Value)
+
+	s.PromptTokens, s.MeanPrompt = c.workload.prompt.total(s.OK)
+	s.OutputTokens, s.MeanOutput = c.workload.output.total(s.OK)
+
+	from, to := c.window()
+	s.Window = max(0, to.Sub(from))
+	s.MeanInflight, s.MaxInflight = inflight(c.spans, from, to)
+	c.throughput(&s, from, to)
+	s.BRun = s.OutputThroughput * s.TPOT.Mean / 1000
+	s.LittleRatio = ratio(s.RequestRate*s.E2E.Mean/1000, s.MeanInflight)
+	s.IdentityRatio = ratio(s.OutputThroughput, identity(&s))
+
+	s.EventsPerOutput = c.streams.tokensPerEvent()
+	s.MeanEvents = ratio(float64(c.streams.events), float64(len(c.streams.ratios)))
+	s.SharedReads = ratio(float64(c.gaps.shared), float64(c.gaps.n))
+	s.TTFTOverE2E = c.streams.share()
+	s.Streaming = c.streams.verdict(s.SharedReads)
+	s.Warnings = c.warnings(&s)
+	return s
+}
+
+// window gives the span that throughput is counted over: the point's own, or
+// that of its measured requests where the point has none or leaves nothing out.
+func (c *Collector) window() (from, to experiment.Instant) {
+	w := c.point.Window
+	if w.Rule == experiment.SteadyNone || !c.sendingEnded() || !c.measured.first.Happened() {
+		return c.measured.first, c.measured.last
+	}
+	return max(w.Start, 0), w.SendEnd
+}
+
+// sendingEnded reports whether the record says when sending stopped. A window
+// that was never written is all zero.
+func (c *Collector) sendingEnded() bool { return c.point.Window.SendEnd > 0 }
+
+// throughput counts what ended within the window. A sum is known only when each
+// of its parts is. With successes none of which ended in time there is no
+// throughput to tell, which is not the same as none.
+func (c *Collector) throughput(s *PointSummary, from, to experiment.Instant) {
+	var output, both float64
+	for _, e := range c.ended {
+		if !e.end.Happened() || e.end < from || e.end > to {
+			continue
+		}
+		s.InWindow++
+		output += known(int(e.output))
+		both += known(int(e.output)) + known(int(e.prompt))
+	}
+	seconds := s.Window.Seconds()
+	if s.OK > 0 && s.InWindow == 0 {
+		seconds = 0
+	}
+	s.RequestRate = ratio(float64(s.InWindow), seconds)
+	s.OutputThroughput = ratio(output, seconds)
+	s.TotalThroughput = ratio(both, seconds)
+}
+
+// known is a count as a number, NaN for Unknown.
+func known(count int) float64 {
+	if count == experiment.Unknown {
+		return math.NaN()
+	}
+	return float64(count)
+}
+
+// identity is the output throughput that C users must give when each always
+// has one request in flight; NaN for other loads.
+func identity(s *PointSummary) float64 {
+	users, n := float64(s.Point.Load.Concurrency), s.MeanOutput
+	if users == 0 {
+		return math.NaN()
+	}
+	return users * n / ((s.TTFT.Mean + (n-1)*s.TPOT.Mean) / 1000)
+}

@@ -1,0 +1,50 @@
+package analysis
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// short prints a number with three digits, or as a whole one from 100 on.
+func short(x float64) string {
+	if math.Abs(x) >= 100 {
+		return fmt.Sprintf("%.0f", x)
+	}
+	return fmt.Sprintf("%.3g", x)
+}
+
+// percent prints a share of 1: "2.5 %".
+func percent(share float64) string { return short(100*share) + " %" }
+
+func seconds(d time.Duration) string { return short(d.Seconds()) + " s" }
+
+// plural prints a count with its noun.
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// list joins names as English does: "a", "a and b", "a, b and c".
+func list(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " and " + names[last]
+}
+
+// distinct keeps the first of equal sentences.
+func distinct(sentences []string) []string {
+	var out []string
+	for _, s := range sentences {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}

@@ -1,0 +1,92 @@
+package analysis
+
+import (
+	"time"
+
+	"github.com/inferbook/inferbook/experiment"
+)
+
+// DefinitionVersion numbers the set of definitions that a [PointSummary] was
+// computed with. A cached summary of another version is computed again.
+const DefinitionVersion = 1
+
+// PointSummary is everything computed from the samples of one point. Latencies
+// are in milliseconds and come from measured samples with the outcome ok, also
+// those that completed in the drain. A float that is not known is NaN. In JSON
+// the keys carry the unit, and what is not known is null.
+type PointSummary struct {
+	Point      experiment.Point `json:"point"`
+	Definition int              `json:"definition"` // DefinitionVersion
+
+	Sent      int                        `json:"sent"`       // measured requests that were sent
+	OK        int                        `json:"ok"`         // of these, the successful ones
+	InWindow  int                        `json:"in_window"`  // of these, the ones that ended within the window: they count for throughput
+	WarmedUp  int                        `json:"warmed_up"`  // requests excluded as warm-up
+	Outcomes  map[experiment.Outcome]int `json:"outcomes"`   // of the measured requests
+	Finishes  map[string]int             `json:"finishes"`   // finish reasons of the successful ones
+	CountedBy map[experiment.Counted]int `json:"counted_by"` // who counted the output tokens of the successful ones
+
+	WallClock time.Duration `json:"wall_clock_ns"` // first Sent of any phase to last End of any phase
+	// MeasuredClock is first Sent to last End of the measured phase, drain
+	// included: the wall clock of the seed's own harness, which has no warm-up.
+	MeasuredClock time.Duration `json:"measured_clock_ns"`
+	// Window is the span that throughput is counted over: the point's window, or
+	// first Sent to last End of the measured phase under [experiment.SteadyNone]
+	// and for a run that crashed.
+	Window time.Duration `json:"window_ns"`
+
+	TTFT       Distribution `json:"ttft"`
+	TTFTAnswer Distribution `json:"ttft_answer"`
+	E2E        Distribution `json:"e2e"`
+	TPOT       Distribution `json:"tpot"`
+	ICL        Distribution `json:"icl"`
+	TTFTSched  Distribution `json:"ttft_sched"`
+	E2ESched   Distribution `json:"e2e_sched"`
+
+	OutputThroughput float64 `json:"output_throughput_tok_s"`  // tok/s: output tokens of successful samples within the window ÷ window
+	TotalThroughput  float64 `json:"total_throughput_tok_s"`   // tok/s: prompt and output tokens, likewise
+	RequestRate      float64 `json:"request_rate_req_s"`       // req/s: successful samples within the window ÷ window
+	ErrorRate        float64 `json:"error_rate"`               // share of measured requests that were not ok, 0–1
+	Interactivity    float64 `json:"interactivity_tok_s_user"` // tok/s/user: 1 ÷ median TPOT
+	BRun             float64 `json:"b_run"`                    // requests decoding: output throughput × mean TPOT
+	MeanInflight     float64 `json:"mean_inflight"`            // time-weighted requests in flight within the window, of any phase and outcome
+	MaxInflight      int     `json:"max_inflight"`             // most requests in flight at once within the window
+	LittleRatio      float64 `json:"little_ratio"`             // request rate × mean E2E ÷ mean in flight; 1 = consistent
+	IdentityRatio    float64 `json:"identity_ratio"`           // output throughput ÷ (C·N/(TTFT+(N−1)·TPOT)); 1 = consistent
+
+	PromptTokens int     `json:"prompt_tokens" missing:"-1"` // summed over successful samples; experiment.Unknown where nobody counted any
+	OutputTokens int     `json:"output_tokens" missing:"-1"` // likewise
+	CachedTokens int     `json:"cached_tokens" missing:"-1"` // experiment.Unknown where no server said
+	MeanPrompt   float64 `json:"mean_prompt_tokens"`         // tokens per request
+	MeanOutput   float64 `json:"mean_output_tokens"`
+
+	// EventsPerOutput is output tokens ÷ events with text; 1 = one token an event.
+	// NaN where the events themselves were the count.
+	EventsPerOutput float64          `json:"tokens_per_event"`
+	MeanEvents      float64          `json:"events_per_response"` // events with text per streamed answer
+	SharedReads     float64          `json:"shared_reads"`        // share of gaps whose event came in one read with the one before, 0–1
+	TTFTOverE2E     float64          `json:"ttft_over_e2e"`       // median of TTFT ÷ E2E
+	Streaming       StreamingVerdict `json:"streaming"`
+
+	// Warnings are whole sentences about what this point cannot support.
+	Warnings []string `json:"warnings"`
+}
+
+// MarshalJSON writes what is not known as null.
+func (s PointSummary) MarshalJSON() ([]byte, error) { return marshalFinite(s) }
+
+// UnmarshalJSON reads what [PointSummary.MarshalJSON] wrote.
+func (s *PointSummary) UnmarshalJSON(data []byte) error {
+	type plain PointSummary
+	return unmarshalFinite(data, (*plain)(s))
+}
+
+// DistributionOf gives the distribution of a per-sample metric by its name, such
+// as "ttft". It reports false for a metric that has none.
+func (s *PointSummary) DistributionOf(metric string) (Distribution, bool) {
+	m, ok := MetricByName(metric)
+	if !ok || m.dist == nil {
+		return Distribution{}, false
+	}
+	return *m.dist(s), true
+}

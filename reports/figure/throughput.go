@@ -1,0 +1,262 @@
+package figure
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+
+	"github.com/inferbook/inferbook/analysis"
+)
+
+// tradeoff is a figure of output throughput against what a user feels.
+type tradeoff struct {
+	name, title string
+	x           axis
+	xMetric     string // as the footer names it
+	xShort      string // as the caption names it
+	xUnit       string // what a number of it is followed by, where its axis does not say
+	felt        func(analysis.Level) analysis.Estimate
+	reading     string // how to read it, for the caption
+}
+
+// ThroughputVsTTFT draws, for each curve, output throughput (tok/s) over the
+// 95th percentile of the time to first token (ms, logarithmic), a labelled
+// point a level. Intervals are bands. It draws any number of curves; about six
+// can be told apart at a glance. The error wraps [ErrNoData] when no level has
+// both numbers.
+func ThroughputVsTTFT(curves []analysis.Curve) (*Figure, error) {
+	return tradeoff{
+		name: "curve-ttft", title: "Output throughput against TTFT p95",
+		x:       axis{title: "TTFT p95 (log scale)", unit: milliseconds, log: true, labels: 9},
+		xMetric: metricID("ttft") + " p95", xShort: "TTFT p95",
+		felt:    func(l analysis.Level) analysis.Estimate { return l.TTFTP95 },
+		reading: "Up is more work done, left is a shorter wait. Where a curve turns flat, more load buys waiting and no throughput.",
+	}.figure(curves)
+}
+
+// ThroughputVsInteractivity draws, for each curve, output throughput (tok/s)
+// over interactivity (tok/s/user = 1/TPOT), a labelled point a level. Intervals
+// are bands. The error wraps [ErrNoData] when no level has both numbers.
+func ThroughputVsInteractivity(curves []analysis.Curve) (*Figure, error) {
+	return tradeoff{
+		name: "curve-interactivity", title: "Output throughput against interactivity",
+		x:       axis{title: "Interactivity, tok/s/user", unit: plain, labels: 9},
+		xMetric: metricID("interactivity") + " (1/median TPOT)", xShort: "interactivity", xUnit: " tok/s/user",
+		felt:    func(l analysis.Level) analysis.Estimate { return l.Interactivity },
+		reading: "Up is more work done, right is a faster stream for each user. A curve that lies up and to the right of another gives more of both.",
+	}.figure(curves)
+}
+
+// place is one level as a point of a trade-off.
+type place struct {
+	x, y  span
+	label string
+}
+
+// unbounded reports whether the count cannot support one of the four bounds.
+func (p place) unbounded() bool { return p.x.unbounded() || p.y.unbounded() }
+
+// open draws an arrow towards each side without a bound, and gives their tips.
+func (p place) open(c *draw.Canvas, at vg.Point, col ink) []vg.Point {
+	var tips []vg.Point
+	for _, side := range []struct {
+		bound   float64
+		towards vg.Point
+	}{{p.x.lo, vg.Point{X: -1}}, {p.x.hi, vg.Point{X: 1}}, {p.y.lo, vg.Point{Y: -1}}, {p.y.hi, vg.Point{Y: 1}}} {
+		if math.IsInf(side.bound, 0) {
+			tips = append(tips, open(c, at, side.towards, col))
+		}
+	}
+	return tips
+}
+
+// trace is the drawable part of one curve.
+type trace struct {
+	entry  entry
+	places []place // in order of load
+}
+
+// figure lays out the trade-off. Everything that depends on data is decided
+// here, so that drawing only draws.
+func (t tradeoff) figure(curves []analysis.Curve) (*Figure, error) {
+	y := axis{title: "Output throughput, tok/s", unit: plain, labels: 7}
+	var (
+		traces  []trace
+		xs, ys  []span
+		left    int // levels left out
+		labels  []string
+		support repeats
+	)
+	for i, curve := range curves {
+		tr := trace{entry: entry{name: clean(curve.Title), col: okabeIto(i), glyph: glyph(i)}}
+		levels := slices.Clone(curve.Levels)
+		slices.SortStableFunc(levels, byLoad)
+		for _, l := range levels {
+			p := place{x: spanOf(t.felt(l)), y: spanOf(l.OutputThroughput), label: l.Load.String()}
+			if !t.x.drawable(p.x.at) || !y.drawable(p.y.at) {
+				left++
+				continue
+			}
+			support.add(l, t.felt(l), l.OutputThroughput)
+			tr.places = append(tr.places, p)
+			xs, ys = append(xs, p.x), append(ys, p.y)
+		}
+		if len(tr.places) > 0 {
+			traces, labels = append(traces, tr), append(labels, curve.Label)
+		}
+	}
+	if len(xs) == 0 {
+		return nil, fmt.Errorf("drawing throughput against %s: %w: none of %d levels in %d curves has both numbers",
+			t.xShort, ErrNoData, left, len(curves))
+	}
+	t.x.fit(xs)
+	y.fit(ys)
+	fr := frame{letters: newLetters(), title: t.title, footer: t.footer(support)}
+	var own []string
+	fr.subtitle, own, fr.badge = shared(labels)
+	if len(traces) == 1 {
+		fr.subtitle = joined(" — ", traces[0].entry.name, fr.subtitle)
+	} else {
+		for i := range traces {
+			if own[i] != "" {
+				traces[i].entry.details = []string{own[i]}
+			}
+			fr.legend = append(fr.legend, traces[i].entry)
+		}
+	}
+	caption := []string{t.reading, "Each point is a level of load, labelled with it where there is room (c = concurrency); the line joins neighbours and is not a measurement."}
+	caption = append(caption, cuts(xs, ys, t.x, y)...)
+	if left > 0 {
+		caption = append(caption, fmt.Sprintf("%s left out: %s or throughput is missing, not a number%s.",
+			counted(left, "level is", "levels are"), t.xShort, onlyIf(t.x.log, ", or not above zero")))
+	}
+	return &Figure{
+		Name: t.name, Title: t.title, Caption: strings.Join(caption, " "), Alt: t.alt(traces),
+		draw: func(c draw.Canvas) {
+			p := panel{x: t.x, y: y}
+			for _, tr := range traces {
+				p.marks = append(p.marks, tr.band(&t.x, &y))
+			}
+			p.marks = append(p.marks, tracks(fr.letters, traces))
+			p.draw(fr.draw(c), fr.letters)
+		},
+	}, nil
+}
+
+// byLoad sorts levels by rising load.
+func byLoad(a, b analysis.Level) int { return a.Load.Concurrency - b.Load.Concurrency }
+
+// footer says what the numbers are and what stands behind them.
+func (t tradeoff) footer(r repeats) string {
+	return fmt.Sprintf("x: %s; y: %s (successful requests within the window); %s.", t.xMetric, metricID("output_throughput"), r)
+}
+
+// alt gives the ends of each curve in words.
+func (t tradeoff) alt(traces []trace) string {
+	parts := []string{t.title + "."}
+	for _, tr := range traces {
+		first, last := tr.places[0], tr.places[len(tr.places)-1]
+		s := fmt.Sprintf("%s: %s tok/s at %s %s (%s)", tr.entry.name,
+			plain.value(first.y.at), t.xShort, t.x.unit.value(first.x.at)+t.xUnit, first.label)
+		if len(tr.places) > 1 {
+			s += fmt.Sprintf(" to %s tok/s at %s (%s)", plain.value(last.y.at), t.x.unit.value(last.x.at)+t.xUnit, last.label)
+		}
+		parts = append(parts, s+".")
+	}
+	return strings.Join(parts, " ")
+}
+
+// band draws the intervals of a trace.
+func (tr trace) band(x, y *axis) mark {
+	return func(c draw.Canvas, at func(x, y float64) vg.Point) {
+		var boxes []vg.Rectangle
+		for _, p := range tr.places {
+			px, _ := x.clip(p.x)
+			py, _ := y.clip(p.y)
+			boxes = append(boxes, vg.Rectangle{Min: at(px.lo, py.lo), Max: at(px.hi, py.hi)})
+		}
+		c.SetColor(tr.entry.col.band())
+		c.Fill(tube(boxes))
+	}
+}
+
+// tracks draws all lines, then all points, then the labels that find room: the
+// ends of the curves first, since they say which way the load rises.
+func tracks(l letters, traces []trace) mark {
+	return func(c draw.Canvas, at func(x, y float64) vg.Point) {
+		room := placer{area: vg.Rectangle{
+			Min: vg.Point{X: c.Min.X + 2, Y: c.Min.Y + 2}, Max: vg.Point{X: c.Max.X + 12, Y: c.Max.Y + 4}}}
+		points := make([][]vg.Point, len(traces))
+		for i, tr := range traces {
+			for j, p := range tr.places {
+				q := at(p.x.at, p.y.at)
+				points[i] = append(points[i], q)
+				room.taken = append(room.taken, around(q, glyphRadius, glyphRadius))
+				if j > 0 {
+					room.lines = append(room.lines, [2]vg.Point{points[i][j-1], q})
+				}
+			}
+			c.StrokeLines(draw.LineStyle{Color: tr.entry.col, Width: 1.6}, points[i])
+		}
+		for i, tr := range traces {
+			for j, q := range points[i] {
+				for _, tip := range tr.places[j].open(&c, q, tr.entry.col) {
+					room.lines = append(room.lines, [2]vg.Point{q, tip})
+				}
+				tr.entry.glyph.draw(&c, q, glyphRadius, tr.entry.col, tr.places[j].unbounded())
+			}
+		}
+		label := func(i, j int, must bool) {
+			s := l.style(pointSize, traces[i].entry.col.legible())
+			txt := traces[i].places[j].label
+			r, near, ok := room.place(points[i][j], s.Width(txt)+2, pointSize, must)
+			if !ok {
+				return
+			}
+			if !near {
+				from, to := leaderOf(points[i][j], r)
+				c.StrokeLine2(draw.LineStyle{Color: traces[i].entry.col, Width: 0.6}, from.X, from.Y, to.X, to.Y)
+			}
+			write(&c, s, vg.Point{X: r.Min.X + 1, Y: r.Min.Y + 1.5}, txt)
+		}
+		for i, tr := range traces {
+			label(i, 0, true)
+			if n := len(tr.places); n > 1 {
+				label(i, n-1, true)
+			}
+		}
+		for i, tr := range traces {
+			for j := 1; j < len(tr.places)-1; j++ {
+				label(i, j, false)
+			}
+		}
+	}
+}
+
+// cuts says, for the caption, which intervals do not end inside the axes.
+func cuts(xs, ys []span, x, y axis) []string {
+	unbounded, cut := 0, 0
+	for i := range xs {
+		_, cx := x.clip(xs[i])
+		_, cy := y.clip(ys[i])
+		switch {
+		case xs[i].unbounded() || ys[i].unbounded():
+			unbounded++
+		case cx || cy:
+			cut++
+		}
+	}
+	var s []string
+	if unbounded > 0 {
+		s = append(s, fmt.Sprintf("%s hollow, since the count supports no bound of the interval on the arrow's side.",
+			counted(unbounded, "point is", "points are")))
+	}
+	if cut > 0 {
+		s = append(s, fmt.Sprintf("%s beyond the axes and cut there.", counted(cut, "interval reaches", "intervals reach")))
+	}
+	return s
+}

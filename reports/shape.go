@@ -1,0 +1,62 @@
+package reports
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/inferbook/inferbook/analysis"
+)
+
+// shapeBody says what the form of each curve means, with the arithmetic and the
+// reading that explains it.
+func shapeBody(m *Material) string {
+	var b strings.Builder
+	for i := range m.Experiments {
+		it := &m.Experiments[i]
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		b.WriteString(itemHeading(m, it))
+		c := &it.Curve
+		if len(c.Levels) < 2 {
+			b.WriteString("A curve needs at least two levels of load, and this experiment has " + counted(len(c.Levels), "level") + ".\n")
+			continue
+		}
+		within := fmt.Sprintf("not reached between %s and %s.", c.Levels[0].Load, c.Levels[len(c.Levels)-1].Load)
+		b.WriteString("- " + landmark(m, "Knee", tokensPerSecond, c.Knee, within))
+		b.WriteString("- " + landmark(m, "Plateau", tokensPerSecond, c.Plateau, within))
+		b.WriteString("- " + landmark(m, "Admission limit", unit{"", " requests decoding at once", 1}, c.AdmissionLimit, within))
+		b.WriteString("- " + fitSentence(c.Fit))
+		for _, w := range c.Warnings {
+			b.WriteString("- Mind: " + inline(w) + "\n")
+		}
+	}
+	return b.String()
+}
+
+func landmark(m *Material, name string, u unit, l *analysis.Landmark, absent string) string {
+	if l == nil {
+		return "**" + name + ":** " + absent + "\n"
+	}
+	s := fmt.Sprintf("**%s: %s, from c=%d.** %s", name, u.text(l.Value), l.Concurrency, inline(l.Because))
+	if name == "Knee" {
+		s = fmt.Sprintf("**%s: c=%d, with %s.** %s", name, l.Concurrency, u.text(l.Value), inline(l.Because))
+	}
+	if l.Reading != "" {
+		s += " Reading: " + readingLink(m, l.Reading) + "."
+	}
+	return s + "\n"
+}
+
+func fitSentence(f *analysis.LineFit) string {
+	if f == nil {
+		return "**Cost of one more request:** no line was fitted, since fewer than three levels can be used.\n"
+	}
+	s := fmt.Sprintf("**Cost of one more request: TPOT = %s + %s × c** (least squares over %s, R² = %s).",
+		latency(f.Alpha).text(f.Alpha), latency(f.Beta).text(f.Beta), counted(f.N, "level"), digits(f.R2))
+	if f.Alpha > 0 && f.Beta > 0 {
+		s += fmt.Sprintf(" The first term is what a step costs alone, the second what each further request in flight adds; "+
+			"TPOT has doubled at c = %s.", digits(f.Alpha/f.Beta))
+	}
+	return s + "\n"
+}

@@ -1,0 +1,239 @@
+package reports
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/experiment"
+)
+
+// summaryBody says in plain words what was run, what came of it, and first of
+// all what it cannot support.
+func summaryBody(m *Material) string {
+	var b strings.Builder
+	var cannot strings.Builder
+	for i := range m.Experiments {
+		for _, s := range cannotSupport(&m.Experiments[i]) {
+			cannot.WriteString("- " + s + "\n")
+		}
+	}
+	if cannot.Len() > 0 {
+		b.WriteString("**Before any number, what these runs cannot support:**\n\n" + cannot.String() + "\n")
+	}
+	b.WriteString(row("Experiment", "Operating point", "Load", "Output throughput", "TTFT p95", "TPOT p95", "$/M output tokens"))
+	b.WriteString(rule("lllrrrr"))
+	for i := range m.Experiments {
+		writeOperatingPoints(&b, &m.Experiments[i])
+	}
+	b.WriteString("\nIn italics, and below in parentheses: 95 % intervals. n is the number of requests behind a figure; over several repeats a figure is their median. The price of a token puts all of the money on output tokens; its assumptions are under Cost.\n")
+	for i := range m.Experiments {
+		b.WriteString("\n" + summarise(&m.Experiments[i]) + "\n")
+	}
+	return b.String()
+}
+
+// operatingPoint is a level that a buyer or a learner asks about by name.
+type operatingPoint struct {
+	name  string
+	level *analysis.Level
+}
+
+func operatingPoints(it *Item) []operatingPoint {
+	var out []operatingPoint
+	best := bestLevel(it.Curve.Levels)
+	if k := it.Curve.Knee; k != nil {
+		if l := levelAt(it.Curve.Levels, k.Concurrency); l != nil && l != best {
+			out = append(out, operatingPoint{"knee of the curve", l})
+		}
+	}
+	if best != nil {
+		name := "highest throughput"
+		if len(it.Curve.Levels) == 1 {
+			name = "the only level"
+		}
+		if k := it.Curve.Knee; k != nil && k.Concurrency == best.Load.Concurrency {
+			name += ", and knee"
+		}
+		out = append(out, operatingPoint{name, best})
+	}
+	return out
+}
+
+func writeOperatingPoints(b *strings.Builder, it *Item) {
+	points := operatingPoints(it)
+	if len(points) == 0 {
+		b.WriteString(row(strong(it.Experiment.Title()), "nothing was measured", "–", "–", "–", "–", "–"))
+	}
+	for i, p := range points {
+		title := strong(it.Experiment.Title())
+		if i > 0 {
+			title = ""
+		}
+		money := "–"
+		if c := costAt(it.Costs, p.level.Load); c != nil {
+			money = dollars.cell(c.OutputOnly)
+		}
+		l := p.level
+		b.WriteString(row(title, p.name, l.Load.String(), tokensPerSecond.cell(l.OutputThroughput),
+			latency(l.TTFTP95.Value).cell(l.TTFTP95), latency(l.TPOTP95.Value).cell(l.TPOTP95), money))
+	}
+}
+
+// bestLevel is the level with the highest output throughput; nil when none has any.
+func bestLevel(levels []analysis.Level) *analysis.Level {
+	var best *analysis.Level
+	for i := range levels {
+		v := levels[i].OutputThroughput.Value
+		if !math.IsNaN(v) && v > 0 && (best == nil || v > best.OutputThroughput.Value) {
+			best = &levels[i]
+		}
+	}
+	return best
+}
+
+func levelAt(levels []analysis.Level, concurrency int) *analysis.Level {
+	for i := range levels {
+		if levels[i].Load.Concurrency == concurrency {
+			return &levels[i]
+		}
+	}
+	return nil
+}
+
+func costAt(costs []analysis.Cost, load experiment.Load) *analysis.Cost {
+	for i := range costs {
+		if costs[i].Level == load {
+			return &costs[i]
+		}
+	}
+	return nil
+}
+
+// summarise is one experiment in a paragraph and up to three points.
+func summarise(it *Item) string {
+	e, env := &it.Experiment, it.Experiment.Environment
+	sent, ok := requests(it.Points)
+	s := fmt.Sprintf("%s sent %s to %s on %s, %s", strong(e.Title()), counted(sent, "measured request"),
+		inline(env.Get(experiment.KeyModel).Value), inline(runtimeName(env)), inline(hardwareName(env)))
+	if env.Simulated() {
+		s += " (simulated)"
+	}
+	s += ", " + loads(it) + ". " + successes(ok, sent) + " " + workloadSentence(&e.Spec)
+	best := bestLevel(it.Curve.Levels)
+	if best == nil {
+		return s + " Nothing was measured that a throughput could be computed from."
+	}
+	s += "\n\n- **Highest output throughput:** " + tokensPerSecond.phrase(best.OutputThroughput) + " at " + best.Load.String()
+	if math.IsNaN(best.TTFTP95.Value) {
+		s += fmt.Sprintf(", where E2E p95 is %s. TTFT was not observed.", latency(best.E2EP95.Value).phrase(best.E2EP95))
+	} else {
+		s += fmt.Sprintf(", where TTFT p95 is %s and TPOT p95 %s.", latency(best.TTFTP95.Value).phrase(best.TTFTP95), latency(best.TPOTP95.Value).phrase(best.TPOTP95))
+	}
+	s += kneeSentence(it, best)
+	if c := costAt(it.Costs, best.Load); c != nil {
+		s += fmt.Sprintf("\n- **Cost at %s:** %s per million output tokens, at %s per GPU-hour (%s, %s), %s and a utilisation of %s.", best.Load,
+			dollars.phrase(c.OutputOnly), price(c.Price.USDHour), c.Price.Date.Format(day), source(c.Price.Source), counted(c.GPUs, "GPU"), share(c.Utilisation))
+	} else if it.NoCost != "" {
+		s += "\n- **Cost:** none. " + sentence(it.NoCost)
+	}
+	return s
+}
+
+// kneeSentence says where the curve bends; empty where that is the best level,
+// or there is no curve.
+func kneeSentence(it *Item, best *analysis.Level) string {
+	levels, k := it.Curve.Levels, it.Curve.Knee
+	if k == nil {
+		if len(levels) < 2 {
+			return ""
+		}
+		return fmt.Sprintf("\n- **Knee:** not reached up to %s.", levels[len(levels)-1].Load)
+	}
+	l := levelAt(levels, k.Concurrency)
+	if l == nil || l == best {
+		return ""
+	}
+	return fmt.Sprintf("\n- **Knee:** c=%d, with %s of that throughput at a TTFT p95 of %s.", k.Concurrency,
+		percent.text(l.OutputThroughput.Value/best.OutputThroughput.Value), latency(l.TTFTP95.Value).phrase(l.TTFTP95))
+}
+
+// requests counts the measured requests of all points, and the successful ones.
+func requests(points []analysis.PointSummary) (sent, ok int) {
+	for i := range points {
+		sent += points[i].Sent
+		ok += points[i].OK
+	}
+	return sent, ok
+}
+
+func successes(ok, sent int) string {
+	switch {
+	case sent == 0:
+		return "No request was measured."
+	case ok == sent:
+		return "All of them succeeded."
+	case ok == 0:
+		return "**None of them succeeded.**"
+	}
+	return fmt.Sprintf("%s of them succeeded and %s failed (%s).", thousands(ok), thousands(sent-ok), percent.text(float64(sent-ok)/float64(sent)))
+}
+
+// loads says how many levels there are, and how often each was measured.
+func loads(it *Item) string {
+	levels := it.Curve.Levels
+	var s string
+	switch len(levels) {
+	case 0:
+		return "at no level of load"
+	case 1:
+		s = "at one level of load, " + levels[0].Load.String()
+	default:
+		s = fmt.Sprintf("at %d levels of load from %s to %s", len(levels), levels[0].Load, levels[len(levels)-1].Load)
+	}
+	least, most := len(levels[0].Points), len(levels[0].Points)
+	for i := range levels {
+		least, most = min(least, len(levels[i].Points)), max(most, len(levels[i].Points))
+	}
+	switch {
+	case least != most:
+		return s + fmt.Sprintf(", with %d to %d repeats each", least, most)
+	case most == 1:
+		return s + ", one repeat each"
+	}
+	return s + fmt.Sprintf(", %d repeats each", most)
+}
+
+func workloadSentence(s *experiment.Spec) string {
+	if s.Prompt != "" {
+		return fmt.Sprintf("Each sent the same fixed prompt and asked for %s.", counted(s.OutputTokens, "output token"))
+	}
+	t := fmt.Sprintf("Each asked for %s prompt and %s output tokens", thousands(s.InputTokens), thousands(s.OutputTokens))
+	if s.Jitter > 0 {
+		t += fmt.Sprintf(" (± %s)", share(s.Jitter))
+	}
+	return t + "."
+}
+
+func runtimeName(env experiment.Environment) string {
+	rt := env.Get(experiment.KeyRuntime)
+	if rt.Source == experiment.UnknownValue {
+		return "an unknown runtime"
+	}
+	if v := env.Get(experiment.KeyRuntimeVersion); v.Source != experiment.UnknownValue {
+		return rt.Value + " " + v.Value
+	}
+	return rt.Value
+}
+
+func hardwareName(env experiment.Environment) string {
+	gpu, n := env.Get(experiment.KeyGPUModel), env.Get(experiment.KeyGPUCount)
+	switch {
+	case gpu.Source == experiment.UnknownValue:
+		return "unknown hardware"
+	case n.Source == experiment.UnknownValue:
+		return gpu.Value + " (how many is unknown)"
+	}
+	return n.Value + "× " + gpu.Value
+}

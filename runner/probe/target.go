@@ -1,0 +1,199 @@
+package probe
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/inferbook/inferbook/experiment"
+	"github.com/inferbook/inferbook/runner/sim"
+)
+
+// What a server may take of our time and memory.
+const (
+	askTimeout = 5 * time.Second // for all questions together
+	answerMax  = 1 << 20
+	configMax  = 16 << 10 // of the redacted configuration that is kept
+)
+
+// TargetInfo is what a server says of itself.
+type TargetInfo struct {
+	Facts []experiment.Fact
+	// Models are the ids that it serves, in its own order.
+	Models []string
+	// Warnings are whole sentences on what could not be read.
+	Warnings []string
+}
+
+// Target asks the server behind an OpenAI-compatible API root what it is. key is
+// its bearer token; empty = none. The error is only that baseURL is not a URL;
+// whatever the server fails to answer is a warning and an unknown fact.
+func Target(ctx context.Context, baseURL, key string) (TargetInfo, error) {
+	base, err := url.Parse(baseURL)
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
+		return TargetInfo{}, fmt.Errorf("probing the endpoint: %q is not an http or https URL, such as http://127.0.0.1:8000/v1", userinfo.ReplaceAllString(baseURL, "://"))
+	}
+	base.User, base.RawQuery, base.Fragment = nil, "", ""
+	api := strings.TrimRight(base.String(), "/")
+	q := questioner{
+		key:  key,
+		root: strings.TrimSuffix(api, "/v1"),
+		client: &http.Client{
+			Transport: &http.Transport{DisableCompression: true, DisableKeepAlives: true, Proxy: http.ProxyFromEnvironment},
+			// A redirect would take the key to an address that nobody named.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+
+	info := TargetInfo{Facts: []experiment.Fact{detected(experiment.KeyEndpoint, api)}}
+	models := q.ask(ctx, api+"/models")
+	switch {
+	case models.err != nil:
+		info.Warnings = append(info.Warnings, fmt.Sprintf("The endpoint does not list its models (%s): %s.", api+"/models", models.err))
+	default:
+		for _, id := range models.json.Get("data.#.id").Array() {
+			info.Models = append(info.Models, redactText(id.String(), key))
+		}
+	}
+	if simulated(models) {
+		info.addSimulator(q.ask(ctx, q.root+"/sim/config"))
+		return info, nil
+	}
+	if models.status == 0 { // nobody is there, or too slow to be asked more
+		info.Facts = append(info.Facts, identity{}.facts()...)
+		return info, nil
+	}
+	answers := q.askAll(ctx, paths)
+	id := recognise(models, answers)
+	info.Facts = append(info.Facts, id.facts()...)
+	if len(info.Models) == 1 {
+		info.Facts = append(info.Facts, detected(experiment.KeyModel, info.Models[0]))
+	}
+	info.addConfig(id.config, key)
+	for _, path := range paths {
+		// A server that does not know a path is of another kind; that is no news.
+		if a := answers[path]; a.err != nil && a.status/100 == 2 {
+			info.Warnings = append(info.Warnings, fmt.Sprintf("The answer to %s was left out: %s.", path, a.err))
+		}
+	}
+	return info, nil
+}
+
+// simulated reports whether the answer comes from the simulated engine.
+func simulated(models answer) bool {
+	return models.header.Get("X-Inferbook-Simulated") != "" ||
+		models.json.Get("data.0.owned_by").String() == "inferbook-simulator"
+}
+
+// addSimulator records what the simulated engine simulates.
+func (t *TargetInfo) addSimulator(config answer) {
+	var d sim.Deployment
+	err := config.err
+	if err == nil {
+		err = json.Unmarshal([]byte(config.json.Raw), &d)
+	}
+	if err != nil {
+		t.Warnings = append(t.Warnings, fmt.Sprintf("The simulated engine does not say what it simulates: %s.", err))
+		t.Facts = append(t.Facts, experiment.Fact{Key: experiment.KeyRuntime, Value: "inferbook-sim", Source: experiment.Simulated})
+		return
+	}
+	t.Facts = append(t.Facts, Simulator(d)...)
+}
+
+// addConfig keeps the server's own configuration, without secrets.
+func (t *TargetInfo) addConfig(config gjson.Result, key string) {
+	if !config.IsObject() {
+		return
+	}
+	text, err := json.Marshal(redact(config.Value(), key))
+	if err != nil || len(text) > configMax {
+		t.Warnings = append(t.Warnings, fmt.Sprintf("The server's configuration is not kept: it is over %d KiB.", configMax>>10))
+		return
+	}
+	t.Facts = append(t.Facts, detected(KeyServerConfig, string(text)))
+}
+
+// answer is what came of one question.
+type answer struct {
+	status int // 0 = no answer at all
+	header http.Header
+	json   gjson.Result // of an answer with status 2xx
+	err    error
+}
+
+// questioner asks one server.
+type questioner struct {
+	client    *http.Client
+	key, root string
+}
+
+// askAll asks for several paths under the root at the same time.
+func (q *questioner) askAll(ctx context.Context, paths []string) map[string]answer {
+	answers := make(map[string]answer, len(paths))
+	var mu sync.Mutex
+	var asked sync.WaitGroup
+	for _, path := range paths {
+		asked.Go(func() {
+			a := q.ask(ctx, q.root+path)
+			mu.Lock()
+			defer mu.Unlock()
+			answers[path] = a
+		})
+	}
+	asked.Wait()
+	return answers
+}
+
+// ask gets one JSON document.
+func (q *questioner) ask(ctx context.Context, address string) answer {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return answer{err: err}
+	}
+	if q.key != "" {
+		req.Header.Set("Authorization", "Bearer "+q.key)
+	}
+	req.Header.Set("Accept", "application/json")
+	resp, err := q.client.Do(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return answer{err: fmt.Errorf("no answer within %s", askTimeout)}
+		}
+		var wrapped *url.Error
+		if errors.As(err, &wrapped) { // its text would repeat the address
+			err = wrapped.Err
+		}
+		return answer{err: err}
+	}
+	defer resp.Body.Close()
+	a := answer{status: resp.StatusCode, header: resp.Header}
+	if resp.StatusCode/100 != 2 {
+		a.err = fmt.Errorf("HTTP status %d", resp.StatusCode)
+		return a
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, answerMax+1))
+	switch {
+	case err != nil && ctx.Err() != nil:
+		a.err = fmt.Errorf("the answer did not end within %s", askTimeout)
+	case err != nil:
+		a.err = fmt.Errorf("reading the answer: %w", err)
+	case len(body) > answerMax:
+		a.err = fmt.Errorf("it is over %d KiB", answerMax>>10)
+	case !gjson.ValidBytes(body):
+		a.err = errors.New("it is not JSON")
+	default:
+		a.json = gjson.ParseBytes(body)
+	}
+	return a
+}
