@@ -1,0 +1,231 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/tidwall/gjson"
+
+	"github.com/inferbook/inferbook/experiment"
+	"github.com/inferbook/inferbook/runner/sim"
+)
+
+// drivePipes is a listener without sockets, which therefore works in a bubble.
+type drivePipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newDrivePipes() *drivePipes {
+	return &drivePipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+func (p *drivePipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	near, far := net.Pipe()
+	select {
+	case p.conns <- far:
+		return near, nil
+	case <-p.closed:
+		return nil, errors.New("connection refused")
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (p *drivePipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *drivePipes) Close() error   { p.once.Do(func() { close(p.closed) }); return nil }
+func (p *drivePipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+
+// driveStack runs a plan through client, HTTP and a handler, within a bubble.
+type driveStack struct {
+	run   *Run
+	sink  *driveSink
+	pipes *drivePipes
+}
+
+func newDriveStack(t *testing.T, p Plan, handler http.Handler) *driveStack {
+	t.Helper()
+	pipes := newDrivePipes()
+	web := &http.Server{Handler: handler}
+	go web.Serve(pipes)
+	p.Spec.BaseURL = "http://bubble/v1"
+	client, err := NewClient(ClientConfig{Spec: p.Spec, MaxConns: 64, Dial: pipes.dial})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close(); web.Close() })
+	r, sink := driveRun(p)
+	r.Client = client
+	return &driveStack{r, sink, pipes}
+}
+
+// driveSimulator starts a simulated server that lives as long as the test.
+func driveSimulator(t *testing.T, cfg sim.Config) *sim.Server {
+	t.Helper()
+	server, err := sim.NewServer(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	t.Cleanup(stop)
+	server.Start(ctx)
+	return server
+}
+
+// The instrument measures what is: an hour of load at eight points, through HTTP, and
+// every TTFT and every gap is the engine's own, to the nanosecond.
+func TestAnHourOfLoadIsMeasuredExactly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		server := driveSimulator(t, sim.Config{GPU: "l4"})
+		p := drivePlan(t, func(s *experiment.Spec) {
+			s.Requests, s.Duration = 0, experiment.Duration(450*time.Second)
+			s.Concurrency, s.InputTokens, s.OutputTokens = []int{1, 2, 3, 4, 5, 6, 8, 12}, 4000, 32
+		})
+		stack := newDriveStack(t, p, server.Handler())
+		status, err := stack.run.Do(t.Context(), nil)
+		if status != experiment.Complete || err != nil {
+			t.Fatal(status, err)
+		}
+		hour := time.Since(begin)
+		stack.sink.check(t)
+		truths := map[string]sim.Truth{}
+		for _, truth := range server.Truths() {
+			truths[truth.ID] = truth
+		}
+		samples, gaps := 0, 0
+		for i, point := range stack.sink.points {
+			for _, s := range stack.sink.samples[i] {
+				if s.Outcome == experiment.Cancelled && s.Phase == experiment.Cooldown {
+					continue
+				}
+				truth, found := truths[gjson.Get(s.Server, "id").String()]
+				if s.Outcome != experiment.OK || !found {
+					t.Fatalf("%s: request %d of phase %s: %s %s", point.Load, s.Seq, s.Phase, s.Outcome, s.Error)
+				}
+				driveCompare(t, s, truth)
+				samples++
+				gaps += len(s.Gaps)
+			}
+			if h := point.Health; h.SendLagP99 != 0 || h.EventsPerRead != 1 || h.StampSource != "read" {
+				t.Errorf("%s: health %+v", point.Load, h)
+			}
+		}
+		if hour < time.Hour || samples < 1000 {
+			t.Errorf("only %d samples in %s", samples, hour)
+		}
+		t.Logf("%s of load: %d samples and %d gaps equal the engine's", hour, samples, gaps)
+	})
+}
+
+// driveCompare holds a sample against what the engine says of the request.
+func driveCompare(t *testing.T, s experiment.Sample, truth sim.Truth) {
+	t.Helper()
+	if got := s.FirstText().Sub(s.Sent); got != truth.TTFT() {
+		t.Errorf("request %d: TTFT %s, in truth %s", s.Seq, got, truth.TTFT())
+	}
+	if got := s.LastContent.Sub(s.Sent); got != truth.E2E() {
+		t.Errorf("request %d: E2E %s, in truth %s", s.Seq, got, truth.E2E())
+	}
+	if len(s.Gaps)+1 != len(truth.TokenTimes) || s.OutputTokens != truth.OutputTokens || s.OutputTokens != s.OutputAsked {
+		t.Fatalf("request %d: %d gaps and %d tokens, in truth %d tokens; asked for %d",
+			s.Seq, len(s.Gaps), s.OutputTokens, len(truth.TokenTimes), s.OutputAsked)
+	}
+	for i, g := range s.Gaps {
+		if want := truth.TokenTimes[i+1] - truth.TokenTimes[i]; g.Duration() != want || g.Shared() {
+			t.Errorf("request %d: gap %d is %d ns, in truth %d", s.Seq, i, g, want)
+		}
+	}
+}
+
+// The run in virtual time and the one through HTTP are two drivers of one thing.
+func TestVirtualEqualsHTTP(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		edit func(*experiment.Spec)
+	}{
+		{"one worker", func(s *experiment.Spec) { s.Requests = 12 }},
+		{"completions", func(s *experiment.Spec) { s.Requests, s.Endpoint = 5, experiment.Completions }},
+		{"not streamed", func(s *experiment.Spec) { s.Requests, s.Stream = 5, false }},
+		{"all measured", func(s *experiment.Spec) { s.Requests, s.Warmup, s.Jitter = 5, 0, 0 }},
+		{"three workers", func(s *experiment.Spec) { s.Requests, s.Concurrency, s.Jitter = 12, []int{3}, 0.5 }},
+		// With more workers the virtual engine comes to rest before the second point.
+		{"two points, twice warm", func(s *experiment.Spec) { s.Requests, s.Concurrency, s.Warmup = 6, []int{1, 1}, 2 }},
+		{"by time", func(s *experiment.Spec) { s.Requests, s.Duration = 0, experiment.Duration(20*time.Second) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p, want := driveWithoutTies(t, tt.edit)
+			synctest.Test(t, func(t *testing.T) {
+				stack := newDriveStack(t, p, driveSimulator(t, sim.Config{GPU: "h100-sxm"}).Handler())
+				if status, err := stack.run.Do(t.Context(), nil); err != nil || status != experiment.Complete {
+					t.Fatal(status, err)
+				}
+				unset := cmpopts.IgnoreFields(experiment.Sample{}, "Connected", "Headers", "HTTPStatus", "Protocol", "Reused", "OutputHash", "Server")
+				bySeq := cmpopts.SortSlices(func(a, b experiment.Sample) bool { return a.Seq < b.Seq })
+				// Whether a token of the very instant of a cancellation is still seen is a matter of luck.
+				for _, sink := range []*driveSink{want, stack.sink} {
+					for _, samples := range sink.samples {
+						for i := range samples {
+							if s := &samples[i]; s.Outcome == experiment.Cancelled {
+								s.Gaps, s.LastContent, s.OutputTokens, s.Events, s.Reads = nil, 0, 0, 0, 0
+							}
+						}
+					}
+				}
+				if d := cmp.Diff(want.samples, stack.sink.samples, unset, bySeq, cmpopts.EquateEmpty()); d != "" {
+					t.Errorf("samples, virtual (-) and through HTTP (+):\n%.3000s", d)
+				}
+				for i, p := range stack.sink.points {
+					if d := cmp.Diff(want.points[i].Window, p.Window); d != "" {
+						t.Errorf("window of point %d, virtual (-) and through HTTP (+):\n%s", i, d)
+					}
+				}
+			})
+		})
+	}
+}
+
+// driveWithoutTies finds a seed with which no two requests leave at one instant:
+// which of them a server takes first is then decided by the order of goroutines
+// and not by a rule.
+func driveWithoutTies(t *testing.T, edit func(*experiment.Spec)) (Plan, *driveSink) {
+	t.Helper()
+seeds:
+	for seed := range uint64(100) {
+		p := drivePlan(t, func(s *experiment.Spec) { edit(s); s.Seed = seed })
+		virtual, sink := driveRun(p)
+		if status, err := virtual.DoVirtual(t.Context(), driveDeployment(t), nil, driveStart); err != nil || status != experiment.Complete {
+			t.Fatal(status, err)
+		}
+		sink.check(t)
+		for _, samples := range sink.samples {
+			sent := map[experiment.Instant]bool{}
+			for _, s := range samples {
+				if sent[s.Sent] {
+					continue seeds
+				}
+				sent[s.Sent] = true
+			}
+		}
+		return p, sink
+	}
+	t.Fatal("each of 100 seeds makes two requests leave at one instant")
+	return Plan{}, nil
+}
