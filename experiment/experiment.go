@@ -28,7 +28,8 @@ type Experiment struct {
 	Message string    `json:"message,omitempty"`
 	Status  Status    `json:"status"`
 	Started time.Time `json:"started"`
-	// Ended is the zero time while the run goes on, and after a crash.
+	// Ended is the zero time while the run goes on; after a crash it is the end of
+	// the last sample that was kept.
 	Ended time.Time `json:"ended,omitzero"`
 	// Deleted is the time it was moved to the trash; zero = not deleted.
 	Deleted time.Time `json:"deleted,omitzero"`

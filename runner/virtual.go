@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -186,34 +185,7 @@ func (v *virtualLoop) sample(f *flight, t sim.Truth) experiment.Sample {
 	s.Outcome, s.Finish, s.Model = experiment.OK, t.FinishReason, v.deployment.ServedName
 	s.LastContent, s.Reads = s.End, max(s.Reads, 1)
 	s.PromptTokens, s.CachedTokens, s.OutputTokens, s.Counted = t.PromptTokens, t.CachedTokens, t.OutputTokens, experiment.CountedUsage
-	s.Server = v.account(t)
+	// The times of the tokens are left out: the gaps hold them exactly.
+	s.Server = string(v.deployment.Account(t).JSON())
 	return s
-}
-
-// account is what the simulated server says of a request's own timing, under its
-// own names. The times of the tokens are left out: the gaps hold them exactly.
-func (v *virtualLoop) account(t sim.Truth) string {
-	net := v.deployment.Runtime.Net
-	text, err := json.Marshal(struct {
-		Simulated   bool          `json:"simulated"`
-		Profile     string        `json:"profile"`
-		Calibration string        `json:"calibration"`
-		ID          string        `json:"id"`
-		Preemptions int           `json:"preemptions"`
-		Arrival     time.Duration `json:"arrival_ns"`
-		Front       time.Duration `json:"front_ns"`
-		Queue       time.Duration `json:"queue_ns"`
-		Prefill     time.Duration `json:"prefill_ns"`
-		Net         time.Duration `json:"net_ns"`
-		TTFT        time.Duration `json:"ttft_ns"`
-		Decode      time.Duration `json:"decode_ns"`
-		E2E         time.Duration `json:"e2e_ns"`
-	}{
-		true, v.deployment.Profile(), v.deployment.Calibration, t.ID, t.Preemptions,
-		t.Arrive, t.Ready - t.Arrive, t.Queue(), t.Prefill(net), net, t.TTFT(), t.Finish - t.FirstToken, t.E2E(),
-	})
-	if err != nil { // texts and whole numbers are always JSON
-		panic("runner: encoding the simulated engine's account: " + err.Error())
-	}
-	return string(text)
 }

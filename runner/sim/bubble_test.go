@@ -97,7 +97,7 @@ type seen struct {
 	sent    time.Duration
 	content []time.Duration // when each event with text was read
 	end     time.Duration   // when [DONE] was read
-	account account
+	account Account
 }
 
 // stream asks for a stream and stamps each event as it is read.
@@ -118,7 +118,7 @@ func (l *lab) stream(id, body string) (seen, error) {
 			Choices []struct {
 				Delta struct{ Content string }
 			}
-			Sim *account
+			Sim *Account
 		}
 		if len(data) == 0 {
 			continue
@@ -158,7 +158,7 @@ func TestClientSeesTheTruth(t *testing.T) {
 							t.Errorf("stream %d: %v", i, err)
 							return
 						}
-						checkSeen(t, got, 20+7*i+turn)
+						l.checkSeen(t, got, 20+7*i+turn)
 					}
 				})
 			}
@@ -178,23 +178,29 @@ func TestClientSeesTheTruth(t *testing.T) {
 	}
 }
 
-func checkSeen(t *testing.T, got seen, output int) {
+func (l *lab) checkSeen(t *testing.T, got seen, output int) {
 	a := got.account
-	if a.ArrivalNS != int64(got.sent) || len(got.content) != output || len(a.TokenTimes) != output {
-		t.Errorf("%s: sent at %d, arrived at %d; %d events, %d tokens, want %d", a.ID, got.sent, a.ArrivalNS, len(got.content), len(a.TokenTimes), output)
+	var full fullAccount
+	for _, truth := range l.server.Truths() {
+		if truth.ID == a.ID {
+			full = l.server.fullAccount(truth)
+		}
+	}
+	if a != full.Account || a.Arrival != got.sent || len(got.content) != output || len(full.TokenTimes) != output {
+		t.Errorf("%s: sent at %d, arrived at %d; %d events, %d tokens, want %d", a.ID, got.sent, a.Arrival, len(got.content), len(full.TokenTimes), output)
 		return
 	}
-	if ttft := int64(got.content[0] - got.sent); ttft != a.TTFTNS || a.FrontNS+a.QueueNS+a.PrefillNS+a.NetNS != ttft {
-		t.Errorf("%s: a first token after %d ns, the truth is %d = %d+%d+%d+%d", a.ID, ttft, a.TTFTNS, a.FrontNS, a.QueueNS, a.PrefillNS, a.NetNS)
+	if ttft := got.content[0] - got.sent; ttft != a.TTFT || a.Front+a.Queue+a.Prefill+a.Net != ttft {
+		t.Errorf("%s: a first token after %d ns, the truth is %d = %d+%d+%d+%d", a.ID, ttft, a.TTFT, a.Front, a.Queue, a.Prefill, a.Net)
 	}
 	for i, at := range got.content {
-		if at-got.sent != time.Duration(a.TokenTimes[i]) {
-			t.Errorf("%s: token %d seen after %s, the truth is %s", a.ID, i, at-got.sent, time.Duration(a.TokenTimes[i]))
+		if at-got.sent != full.TokenTimes[i] {
+			t.Errorf("%s: token %d seen after %s, the truth is %s", a.ID, i, at-got.sent, full.TokenTimes[i])
 			return
 		}
 	}
-	if int64(got.end-got.sent) != a.E2ENS {
-		t.Errorf("%s: ended after %s, the truth is %s", a.ID, got.end-got.sent, time.Duration(a.E2ENS))
+	if got.end-got.sent != a.E2E {
+		t.Errorf("%s: ended after %s, the truth is %s", a.ID, got.end-got.sent, a.E2E)
 	}
 }
 

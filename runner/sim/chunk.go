@@ -96,32 +96,32 @@ func (c *chunks) usage(out []byte, produced int) []byte {
 
 // end appends the event with the finish reason, the one with the usage where it was asked
 // for, and the end of the stream. The last of the two carries the truth.
-func (c *chunks) end(out []byte, a account) []byte {
+func (c *chunks) end(out []byte, t Truth, a Account) []byte {
 	out = append(out, c.head...)
 	out = append(out, c.finish...)
-	out = append(out, a.FinishReason...)
+	out = append(out, t.FinishReason...)
 	out = append(out, `"}`...)
 	if c.g.usage {
-		out = c.close(out, a.OutputTokens)
+		out = c.close(out, t.OutputTokens)
 		out = append(out, c.head...)
 		out = append(out, `],"usage":`...)
-		out = c.usage(out, a.OutputTokens)
+		out = c.usage(out, t.OutputTokens)
 	} else {
 		out = append(out, ']')
 		if c.g.continuous {
 			out = append(out, `,"usage":`...)
-			out = c.usage(out, a.OutputTokens)
+			out = c.usage(out, t.OutputTokens)
 		}
 	}
 	out = append(out, `,"sim":`...)
-	out = append(out, a.json()...)
+	out = append(out, a.JSON()...)
 	return append(out, "}\n\ndata: [DONE]\n\n"...)
 }
 
 // whole is the answer of a request that was not streamed.
-func (c *chunks) whole(a account) []byte {
-	text := make([]byte, 0, 4*a.OutputTokens)
-	for i := range a.OutputTokens {
+func (c *chunks) whole(t Truth, a Account) []byte {
+	text := make([]byte, 0, 4*t.OutputTokens)
+	for i := range t.OutputTokens {
 		text = append(text, word(c.g.digest, i)...)
 	}
 	object, choice := "text_completion", fmt.Sprintf(`"text":"%s"`, text)
@@ -129,9 +129,9 @@ func (c *chunks) whole(a account) []byte {
 		object, choice = "chat.completion", fmt.Sprintf(`"message":{"role":"assistant","content":"%s"}`, text)
 	}
 	out := fmt.Appendf(nil, `{"id":"%s","object":"%s","created":%d,"model":%s,"choices":[{"index":0,%s,"logprobs":null,"finish_reason":"%s"}],"usage":`,
-		c.id, object, c.created, c.model, choice, a.FinishReason)
-	out = c.usage(out, a.OutputTokens)
+		c.id, object, c.created, c.model, choice, t.FinishReason)
+	out = c.usage(out, t.OutputTokens)
 	out = append(out, `,"sim":`...)
-	out = append(out, a.json()...)
+	out = append(out, a.JSON()...)
 	return append(out, '}')
 }

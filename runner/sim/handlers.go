@@ -129,7 +129,7 @@ func (s *Server) request(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	switch {
 	case found:
-		answer(w, http.StatusOK, s.account(t))
+		answer(w, http.StatusOK, s.fullAccount(t))
 	case live:
 		refuse(w, &refusal{http.StatusConflict, "ConflictError", "id", fmt.Sprintf("request %q is not finished yet", id)})
 	default:

@@ -86,13 +86,13 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, st *stream, g gene
 				continue
 			}
 			w.Header().Set("Content-Type", "application/json")
-			w.Write(c.whole(s.account(*final)))
+			w.Write(c.whole(*final, s.d.Account(*final)))
 			return
 		}
 		out = c.tokens(out[:0], sent, left)
 		sent = left
 		if final != nil {
-			out = c.end(out, s.account(*final))
+			out = c.end(out, *final, s.d.Account(*final))
 		}
 		if len(out) == 0 {
 			continue

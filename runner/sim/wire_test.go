@@ -333,7 +333,7 @@ func FuzzParse(f *testing.F) {
 		if g.prompt < 1 || g.output < 1 || g.output > g.limit || g.prompt+g.limit > s.d.MaxModelLen {
 			t.Fatalf("%q becomes %+v, which cannot be served", body, g)
 		}
-		text := newChunks(g, "id", "a \"model\"", 0).whole(account{OutputTokens: min(g.output, 50)})
+		text := newChunks(g, "id", "a \"model\"", 0).whole(Truth{OutputTokens: min(g.output, 50)}, Account{})
 		if !json.Valid(text) {
 			t.Fatalf("%q is answered with %s, which is not JSON", body, text)
 		}

@@ -1,0 +1,67 @@
+# inferbook: `make demo` shows it, `make test` checks it.
+SHELL   := /bin/bash
+GO      ?= go
+FUZZFOR ?= 3s
+BIN     := bin/inferbook
+export CGO_ENABLED := 1
+# NVIDIA's own header marks half of its functions as deprecated.
+export CGO_CFLAGS := -O2 -g -Wno-deprecated-declarations
+
+.PHONY: help demo test check bench example golden install build setup fmt vet lint fuzz race
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: build ## from nothing: a notebook, a curve, a cost, a report (about two minutes)
+	@$(BIN) demo demo
+
+test: setup fmt vet lint race fuzz ## gofmt, vet, staticcheck, tests under the race detector, each fuzz target for $(FUZZFOR)
+
+check: test demo ## what CI runs: the tests and the demo
+
+bench: setup ## speed, as ratios and rates that a person can compare
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 20m ./...
+
+example: build ## make experiments.db.example again; the same bytes each time
+	$(BIN) demo --example experiments.db.example >/dev/null
+
+golden: setup ## write the expected outputs of the tests again; look at the difference
+	$(GO) test ./analysis ./cmd/... ./reports/... -update
+
+install: setup ## go install
+	$(GO) install ./cmd/inferbook
+
+build: setup
+	@mkdir -p bin
+	$(GO) build -o $(BIN) ./cmd/inferbook
+
+# The SQLite library is C: without a C compiler the program would build and then
+# fail at run time, so it is installed, or the command that installs it is named.
+setup:
+	@command -v $(GO) >/dev/null || { echo "Go is missing: install Go 1.26 or newer from https://go.dev/dl" >&2; exit 1; }
+	@command -v $${CC:-gcc} >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "installing a C compiler (gcc, libc6-dev) for SQLite" >&2; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq gcc libc6-dev >/dev/null; \
+	  else \
+	    echo "a C compiler is missing, which SQLite needs; install it with: sudo apt-get install -y gcc libc6-dev" >&2; exit 1; \
+	  fi; }
+
+fmt:
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "not formatted by gofmt: $$bad" >&2; exit 1; }
+
+vet:
+	$(GO) vet ./...
+
+lint:
+	$(GO) tool staticcheck ./...
+
+race:
+	$(GO) test -race -shuffle=on ./...
+
+# Every fuzz target of every package, one after the other.
+fuzz:
+	@set -e; for pkg in $$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' ./...); do \
+	  for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]+' $$pkg/*_test.go 2>/dev/null | cut -c6-); do \
+	    echo "fuzz $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZFOR) $$pkg >/tmp/fuzz.$$$$ 2>&1 || { cat /tmp/fuzz.$$$$; exit 1; }; \
+	  done; done; rm -f /tmp/fuzz.$$$$

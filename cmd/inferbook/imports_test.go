@@ -1,0 +1,97 @@
+package main
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/inferbook/inferbook/"
+
+// mayImport lists, for each package of ours, the packages of ours that it may
+// reach, directly or through another. What is not listed is not allowed.
+var mayImport = map[string][]string{
+	"experiment":       {},
+	"experiment/store": {"experiment"},
+	"analysis":         {"experiment"},
+	"runner/sim":       {},
+	"runner/probe":     {"experiment", "runner/sim"},
+	"runner":           {"experiment", "runner/sim"},
+	"reports/figure":   {"analysis", "experiment"},
+	"reports":          {"analysis", "experiment", "reports/figure"},
+	"notes":            {"experiment"},
+	"cmd/inferbook":    {"analysis", "experiment", "experiment/store", "notes", "reports", "reports/figure", "runner", "runner/probe", "runner/sim"},
+}
+
+// oneDoor names the only package of ours that may import a library itself.
+var oneDoor = map[string]string{
+	"github.com/mattn/go-sqlite3":        "experiment/store",
+	"github.com/pressly/goose/v3":        "experiment/store",
+	"github.com/sashabaranov/go-openai":  "runner",
+	"github.com/yuin/goldmark":           "reports",
+	"gonum.org/v1/plot":                  "reports/figure",
+	"github.com/urfave/cli/v2":           "cmd/inferbook",
+	"github.com/NVIDIA/go-nvml/pkg/nvml": "runner/probe",
+}
+
+// goList runs go list over the whole module with a format.
+func goList(t *testing.T, format string, args ...string) []string {
+	t.Helper()
+	out, err := exec.Command("go", append([]string{"list", "-f", format}, append(args, module+"...")...)...).Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	return strings.Split(strings.TrimSpace(string(out)), "\n")
+}
+
+// TestDependenciesPointOneWay keeps the layout of ARCHITECTURE.md.
+func TestDependenciesPointOneWay(t *testing.T) {
+	seen := map[string]bool{}
+	for _, line := range goList(t, `{{.ImportPath}} {{join .Deps " "}}`) {
+		words := strings.Fields(line)
+		pkg := strings.TrimPrefix(words[0], module)
+		allowed, known := mayImport[pkg]
+		if !known {
+			t.Errorf("package %s is not in this test's table; add it with what it may import", pkg)
+			continue
+		}
+		seen[pkg] = true
+		for _, dep := range words[1:] {
+			ours, ok := strings.CutPrefix(dep, module)
+			if ok && !slices.Contains(allowed, ours) {
+				t.Errorf("%s reaches %s, which the layout does not allow", pkg, ours)
+			}
+		}
+	}
+	for pkg := range mayImport {
+		if !seen[pkg] {
+			t.Errorf("package %s is in this test's table and not in the module", pkg)
+		}
+	}
+}
+
+// TestEachLibraryHasOneDoor keeps a named library behind one package of ours.
+func TestEachLibraryHasOneDoor(t *testing.T) {
+	used := map[string]bool{}
+	for _, line := range goList(t, `{{.ImportPath}} {{join .Imports " "}}`) {
+		words := strings.Fields(line)
+		pkg := strings.TrimPrefix(words[0], module)
+		for _, imported := range words[1:] {
+			for lib, door := range oneDoor {
+				if imported != lib && !strings.HasPrefix(imported, lib+"/") {
+					continue
+				}
+				used[lib] = true
+				if pkg != door {
+					t.Errorf("%s imports %s; its one door is %s", pkg, imported, door)
+				}
+			}
+		}
+	}
+	for lib, door := range oneDoor {
+		if !used[lib] {
+			t.Errorf("nothing imports %s; %s should, or this test's table is out of date", lib, door)
+		}
+	}
+}

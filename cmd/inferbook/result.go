@@ -1,0 +1,176 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/experiment"
+)
+
+func (v *view) printJSON(w io.Writer) error { return printJSON(w, v.runView()) }
+
+// printResult prints what a run found: the table, what the curve's shape says,
+// and what the figures cannot support.
+func (p *program) printResult(v *view) {
+	e := v.Experiment
+	fmt.Fprintf(p.out, "%s  %s\n", p.bold(e.Title()), e.Environment.Label())
+	fmt.Fprintf(p.out, "%s\n\n", workloadLine(e))
+	p.printLevels(v.Curve, e.Spec.Stream)
+	p.printLandmarks(v.Curve)
+	p.printWarnings(v)
+}
+
+// workloadLine says in one line what was asked.
+func workloadLine(e *experiment.Experiment) string {
+	s := e.Spec
+	parts := []string{fmt.Sprintf("%s, %s", s.Endpoint, streamWord(s.Stream))}
+	if s.Prompt != "" {
+		parts = append(parts, "a fixed prompt")
+	} else {
+		parts = append(parts, fmt.Sprintf("%d → %d tokens ±%g %%", s.InputTokens, s.OutputTokens, s.Jitter*100))
+	}
+	switch {
+	case s.Requests > 0 && s.Duration > 0:
+		parts = append(parts, fmt.Sprintf("n=%d or %s a point", s.Requests, time.Duration(s.Duration)))
+	case s.Duration > 0:
+		parts = append(parts, fmt.Sprintf("%s a point", time.Duration(s.Duration)))
+	default:
+		parts = append(parts, fmt.Sprintf("n=%d a point", s.Requests))
+	}
+	parts = append(parts, fmt.Sprintf("closed loop, %d warm-up a worker left out", s.Warmup), repeatsWord(s.Repeats))
+	if e.Environment.Simulated() {
+		parts = append(parts, "simulated ("+e.Environment.Get(experiment.KeyCalibration).Value+")")
+	}
+	return strings.Join(parts, " · ")
+}
+
+func streamWord(stream bool) string {
+	if stream {
+		return "streamed"
+	}
+	return "not streamed"
+}
+
+func repeatsWord(n int) string {
+	if n == 1 {
+		return "one repeat"
+	}
+	return fmt.Sprintf("%d repeats, shuffled", n)
+}
+
+// printLevels prints one line a load level. Square brackets hold 95 % intervals.
+func (p *program) printLevels(c analysis.Curve, stream bool) {
+	t := newTable(p.out, "C", "ok/sent", "out tok/s", "req/s", "TTFT p50", "TTFT p95 [95 %]", "TPOT p50", "TPOT p95", "E2E p50", "E2E p95 [95 %]", "decoding")
+	if !stream {
+		t = newTable(p.out, "C", "ok/sent", "out tok/s", "req/s", "E2E p50", "E2E p95 [95 %]")
+	}
+	for _, l := range c.Levels {
+		ok, sent := 0, 0
+		for _, pt := range l.Points {
+			ok, sent = ok+pt.OK, sent+pt.Sent
+		}
+		row := []any{l.Load.Concurrency, fmt.Sprintf("%d/%d", ok, sent), num(l.OutputThroughput.Value), num(l.RequestRate.Value)}
+		if stream {
+			row = append(row, ms(l.TTFTP50.Value), interval(l.TTFTP95, ms),
+				ms(l.TPOTP50.Value), ms(l.TPOTP95.Value))
+		}
+		row = append(row, ms(l.E2EP50.Value), interval(l.E2EP95, ms))
+		if stream {
+			row = append(row, num(l.BRun.Value))
+		}
+		t.AppendRow(row)
+	}
+	t.Render()
+	between := "[95 %]: order-statistic interval within the run; ∞ = too few requests to bound that side"
+	if len(c.Levels) > 0 && len(c.Levels[0].Points) > 1 {
+		between = "[95 %]: interval between repeats; ∞ = too few repeats to bound that side"
+	}
+	fmt.Fprintln(p.out, between)
+}
+
+// printLandmarks prints what the curve's shape says, each with its arithmetic.
+func (p *program) printLandmarks(c analysis.Curve) {
+	var lines []string
+	if f := c.Fit; f != nil {
+		lines = append(lines, fmt.Sprintf("TPOT ≈ %.2f ms + %.3f ms × C  (R² %.3f, %d levels)", f.Alpha, f.Beta, f.R2, f.N))
+	}
+	for _, l := range []struct {
+		name string
+		mark *analysis.Landmark
+	}{{"knee", c.Knee}, {"plateau", c.Plateau}, {"admission limit", c.AdmissionLimit}} {
+		if l.mark != nil {
+			lines = append(lines, fmt.Sprintf("%s at C=%d: %s  [%s]", l.name, l.mark.Concurrency, l.mark.Because, l.mark.Reading))
+		}
+	}
+	if len(lines) > 0 {
+		fmt.Fprintf(p.out, "\n%s\n", strings.Join(lines, "\n"))
+	}
+}
+
+// digits are what differs between the same warning at two levels.
+var digits = regexp.MustCompile(`[0-9][0-9.,]*`)
+
+// printWarnings prints every warning once. Warnings that differ only in their
+// numbers are one: the first is printed, with the levels that it concerns.
+func (p *program) printWarnings(v *view) {
+	type warning struct {
+		text   string
+		levels []string
+	}
+	var list []*warning
+	known := map[string]*warning{}
+	add := func(level, text string) {
+		shape := digits.ReplaceAllString(text, "#")
+		w := known[shape]
+		if w == nil {
+			w = &warning{text: text}
+			known[shape] = w
+			list = append(list, w)
+		}
+		if level != "" && !slices.Contains(w.levels, level) {
+			w.levels = append(w.levels, level)
+		}
+	}
+	for _, text := range slices.Concat(v.Warnings, v.Curve.Warnings) {
+		add("", text)
+	}
+	for _, l := range v.Curve.Levels {
+		for _, pt := range l.Points {
+			for _, text := range pt.Warnings {
+				add(l.Load.String(), text)
+			}
+		}
+	}
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprintf(p.out, "\n%s\n", p.bold("What this cannot support"))
+	for _, w := range list {
+		switch n := len(w.levels); {
+		case n == 0 || n == 1 && len(v.Curve.Levels) == 1:
+			fmt.Fprintf(p.out, "  · %s\n", w.text)
+		case n == 1:
+			fmt.Fprintf(p.out, "  · %s: %s\n", w.levels[0], w.text)
+		default:
+			fmt.Fprintf(p.out, "  · %s: %s (and likewise at %s)\n", w.levels[0], w.text, strings.Join(w.levels[1:], ", "))
+		}
+	}
+}
+
+// unique drops repeats and keeps the order.
+func unique(list []string) []string {
+	seen := map[string]bool{}
+	var out []string
+	for _, s := range list {
+		if !seen[s] {
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	return out
+}

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/inferbook/inferbook/experiment"
+	"github.com/inferbook/inferbook/experiment/store"
+	"github.com/inferbook/inferbook/runner"
+	"github.com/inferbook/inferbook/runner/sim"
+)
+
+func (p *program) runCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "run",
+		Usage: "send load and record every request",
+		UsageText: examples(
+			"inferbook run -n 50                                     one request at a time, simulated engine",
+			"inferbook run -n 50 --stream                            and see when the first token comes",
+			"inferbook run --stream --concurrency 1,2,4,8,16 -n 100  and how load changes it",
+			"inferbook run --base-url http://localhost:8000/v1 --stream -c 1,8,64 --duration 60s --extra ignore_eos=true",
+			"inferbook run --gpu h100-sxm --runtime hf-static --virtual --stream -c 1,2,4,8,16,32",
+			"inferbook run spec.yaml -m \"the baseline\"                everything from a file, flags over it"),
+		Description: "Each level keeps that many requests in flight (closed loop). A worker's first request is warm-up and is\n" +
+			"left out, starts are staggered, lengths jittered. Ctrl-C once stops sending, waits for what is in flight and\n" +
+			"saves; twice stops now.",
+		Flags:  runFlags(),
+		Action: p.runAction,
+	}
+}
+
+// session is one run under way.
+type session struct {
+	nb     *store.Notebook
+	exp    *experiment.Experiment
+	plan   runner.Plan
+	target *target
+	client *runner.Client // nil in virtual time
+}
+
+func (p *program) runAction(c *cli.Context) error {
+	spec, err := specOf(c)
+	if err != nil {
+		return err
+	}
+	key, err := p.key(c)
+	if err != nil {
+		return err
+	}
+	address, from, err := p.baseURL(c, spec)
+	if err != nil {
+		return err
+	}
+	plan, err := runner.NewPlan(spec)
+	if err != nil {
+		return usage("%w", err)
+	}
+	if err := p.confirm(c, address, plan); err != nil {
+		return err
+	}
+	t, err := p.resolve(c, &spec, key, address, from)
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	p.hint("target    %s", t.line)
+	plan.Spec = spec
+	nb, err := p.openOrCreate(c)
+	if err != nil {
+		return err
+	}
+	defer nb.Close()
+	exp := &experiment.Experiment{Name: c.String("name"), Message: c.String("message"), Tags: c.StringSlice("tag"), Spec: spec, Environment: t.env}
+	s := &session{nb: nb, exp: exp, plan: plan, target: t}
+	status, runErr := p.drive(c.Context, s, key)
+	if exp.ID == "" {
+		return runErr
+	}
+	return p.conclude(c, s, status, runErr)
+}
+
+// confirm tells what a run would send to another machine, and asks. Until the
+// answer nothing is sent to it at all, not even the question what it is.
+func (p *program) confirm(c *cli.Context, address string, plan runner.Plan) error {
+	if address == "" || loopback(address) {
+		return nil
+	}
+	e := plan.Estimate()
+	amount := fmt.Sprintf("up to %s requests, %s prompt tokens and %s output tokens",
+		thousands(int64(e.Requests)), thousands(int64(e.PromptTokens)), thousands(int64(e.OutputTokens)))
+	if e.Unbounded {
+		amount = fmt.Sprintf("load for %s; how many requests and tokens that is depends on the server",
+			time.Duration(plan.Spec.Duration)*time.Duration(len(plan.Points)))
+	}
+	p.hint("estimate  %s", amount)
+	if c.Bool("yes") {
+		return nil
+	}
+	if !p.inTTY {
+		return usage("%s is another machine; give --yes to send it %s", address, amount)
+	}
+	fmt.Fprint(p.err, "send this to another machine? [y/N] ")
+	var answer string
+	// No answer is a no.
+	_, _ = fmt.Fscanln(p.in, &answer)
+	if a := strings.ToLower(answer); a != "y" && a != "yes" {
+		return usage("nothing was sent")
+	}
+	return nil
+}
+
+// drive records the experiment from its first sample to its last.
+func (p *program) drive(ctx context.Context, s *session, key string) (status experiment.Status, err error) {
+	ctx, stop, done := interruptible(ctx, p)
+	defer done()
+	if s.target.address != "" {
+		wire := s.plan.Spec
+		wire.BaseURL = s.target.address
+		s.client, err = runner.NewClient(runner.ClientConfig{Spec: wire, Key: key, MaxConns: maxLevel(wire.Concurrency)})
+		if err != nil {
+			return experiment.Failed, err
+		}
+		defer s.client.Close()
+	}
+	if err := s.nb.CreateExperiment(ctx, s.exp); err != nil {
+		return experiment.Failed, err
+	}
+	p.hint("recording %s into %s", s.exp.Title(), s.nb.Path())
+	w, err := s.nb.Writer(ctx, s.exp.ID)
+	if err != nil {
+		return experiment.Failed, err
+	}
+	status, err = p.execute(ctx, s, w, stop)
+	// What was measured is kept whatever happened to the run, so from here on
+	// the run's own context no longer counts.
+	keep := context.WithoutCancel(ctx)
+	err = errors.Join(err, w.Close(keep))
+	if err != nil && status == experiment.Complete {
+		status = experiment.Failed
+	}
+	return status, errors.Join(err, s.nb.FinishExperiment(keep, s.exp.ID, status))
+}
+
+// execute runs the plan, over HTTP or in virtual time.
+func (p *program) execute(ctx context.Context, s *session, w *store.Writer, stop <-chan struct{}) (experiment.Status, error) {
+	bar := p.newProgress(s.plan)
+	defer bar.close()
+	r := &runner.Run{ExperimentID: s.exp.ID, Plan: s.plan, Sink: w, IDs: p.ids, Client: s.client, Observe: bar.show}
+	if s.client != nil {
+		return r.Do(ctx, stop)
+	}
+	d, err := deploymentOf(s.plan.Spec)
+	if err != nil {
+		return experiment.Failed, err
+	}
+	return r.DoVirtual(ctx, d, stop, p.now())
+}
+
+// conclude stores the summaries, prints the result and gives the exit status.
+func (p *program) conclude(c *cli.Context, s *session, status experiment.Status, runErr error) error {
+	ctx := context.WithoutCancel(c.Context)
+	exp, err := s.nb.Experiment(ctx, s.exp.ID)
+	if err != nil {
+		return errors.Join(runErr, err)
+	}
+	v, err := loadView(ctx, s.nb, exp)
+	if err != nil {
+		return errors.Join(runErr, err)
+	}
+	if s.client != nil {
+		for _, f := range s.client.Fallbacks() {
+			v.Warnings = append(v.Warnings, f)
+		}
+	}
+	if c.Bool("json") {
+		err = v.printJSON(p.out)
+	} else {
+		p.printResult(v)
+	}
+	if err = errors.Join(runErr, err); err != nil {
+		return err
+	}
+	if status == experiment.Interrupted {
+		return &exitError{exitInterrupted, errors.New("interrupted; what was measured is saved")}
+	}
+	if !c.Bool("json") {
+		p.hint("next: inferbook curve %[1]s -o curve.svg · inferbook note %[1]s -m \"…\" · inferbook report new %[1]s", exp.Alias())
+	}
+	return nil
+}
+
+// interruptible turns Ctrl-C into a request to stop sending, and a second one
+// into a cancelled context; a third ends the process, whose notebook survives that.
+func interruptible(ctx context.Context, p *program) (context.Context, <-chan struct{}, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := make(chan struct{})
+	signals := make(chan os.Signal, 3)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	ended := make(chan struct{})
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case <-ended:
+				return
+			case <-signals:
+			}
+			switch n {
+			case 0:
+				p.hint("\nstopping: no more requests; waiting for the ones in flight (Ctrl-C again to stop now)")
+				close(stop)
+			case 1:
+				cancel()
+			default:
+				os.Exit(exitInterrupted)
+			}
+		}
+	}()
+	return ctx, stop, func() { signal.Stop(signals); close(ended); cancel() }
+}
+
+// deploymentOf resolves the simulated engine of a specification; an engine that
+// cannot be is the person's to correct.
+func deploymentOf(s experiment.Spec) (sim.Deployment, error) {
+	d, err := runner.SimulatorConfig(*s.Simulator, s.Seed).Resolve()
+	if err != nil {
+		return d, usage("%w", err)
+	}
+	return d, nil
+}
+
+func maxLevel(levels []int) int {
+	most := 1
+	for _, l := range levels {
+		most = max(most, l)
+	}
+	return most
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/inferbook/inferbook/runner/sim"
+)
+
+func (p *program) simCommand() *cli.Command {
+	return &cli.Command{
+		Name: "sim", Usage: "a simulated inference engine with an OpenAI-compatible API",
+		UsageText: examples("inferbook sim --gpu h100-sxm --model llama-3.1-8b --runtime vllm-like --port 8000",
+			"inferbook sim --gpu a10g --runtime hf-static", "inferbook sim gpus", "inferbook sim models", "inferbook sim runtimes"),
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "gpu", Usage: "the `GPU`", Value: "a10g"},
+			&cli.IntFlag{Name: "gpus", Usage: "how many of them, tensor parallel", Value: 1},
+			&cli.StringFlag{Name: "model", Usage: "the `MODEL`", Value: "llama-3.1-8b"},
+			&cli.StringFlag{Name: "runtime", Usage: "vllm-like or hf-static; `inferbook sim runtimes` lists them", Value: "vllm-like"},
+			&cli.StringFlag{Name: "precision", Usage: "bf16 or fp8", Value: "bf16"},
+			&cli.IntFlag{Name: "max-seqs", Usage: "most requests in a batch; 0 = the runtime's default"},
+			&cli.IntFlag{Name: "token-budget", Usage: "most tokens in a step; 0 = the runtime's default"},
+			&cli.Uint64Flag{Name: "seed", Usage: "fixes everything random", Value: 1},
+			&cli.Float64Flag{Name: "step-jitter", Usage: "spread of a step's time, as the σ of a lognormal"},
+			&cli.IntFlag{Name: "port", Usage: "the port on 127.0.0.1; 0 = any free one", Value: 8000},
+			&cli.BoolFlag{Name: "child", Hidden: true, Usage: "print one JSON line when listening, and end with standard input"},
+		},
+		Action: p.simAction,
+		Subcommands: []*cli.Command{
+			{Name: "gpus", Usage: "the GPUs it knows, with sources", UsageText: examples("inferbook sim gpus"), Flags: []cli.Flag{jsonFlag()}, Action: p.simGPUs},
+			{Name: "models", Usage: "the models it knows", UsageText: examples("inferbook sim models"), Flags: []cli.Flag{jsonFlag()}, Action: p.simModels},
+			{Name: "runtimes", Usage: "the runtimes it imitates", UsageText: examples("inferbook sim runtimes"), Flags: []cli.Flag{jsonFlag()}, Action: p.simRuntimes},
+		},
+	}
+}
+
+func (p *program) simAction(c *cli.Context) error {
+	server, err := sim.NewServer(sim.Config{GPU: c.String("gpu"), Count: c.Int("gpus"), Model: c.String("model"), Runtime: c.String("runtime"),
+		Precision: c.String("precision"), MaxSeqs: c.Int("max-seqs"), TokenBudget: c.Int("token-budget"), Seed: c.Uint64("seed"), Jitter: c.Float64("step-jitter")})
+	if err != nil {
+		return usage("%w", err)
+	}
+	ctx, cancel := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM)
+	defer cancel()
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", c.Int("port")))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return usage("port %d is in use; choose another with --port, or 0 for any free one", c.Int("port"))
+	}
+	if err != nil {
+		return fmt.Errorf("listening: %w", err)
+	}
+	address := "http://" + listener.Addr().String() + "/v1"
+	if c.Bool("child") {
+		ctx = p.withParent(ctx)
+		if err := json.NewEncoder(p.out).Encode(simReady{document{"inferbook.sim-ready/1"}, address}); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(p.out, "simulated engine on %s\n%s\n", address, server.Deployment())
+		p.hint("try: inferbook run --base-url %s --stream -n 20", address)
+	}
+	server.Start(ctx)
+	web := &http.Server{Handler: server.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	context.AfterFunc(ctx, func() { web.Close() })
+	if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving: %w", err)
+	}
+	return nil
+}
+
+// withParent ends the context when standard input ends: the parent holds the
+// other end of that pipe, so that its death is noticed however it came about.
+func (p *program) withParent(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		defer cancel()
+		// Any end of the input is the end of the parent.
+		_, _ = io.Copy(io.Discard, p.in)
+	}()
+	return ctx
+}
+
+func (p *program) simGPUs(c *cli.Context) error {
+	list := sim.GPUs()
+	if c.Bool("json") {
+		return printJSON(p.out, struct {
+			document
+			GPUs []sim.GPU `json:"gpus"`
+		}{document{"inferbook.sim-gpus/1"}, list})
+	}
+	t := newTable(p.out, "GPU", "memory GB", "bandwidth TB/s", "bf16 TFLOP/s", "fp8 TFLOP/s", "calibration", "source")
+	for _, g := range list {
+		fp8 := "–"
+		if g.FP8 > 0 {
+			fp8 = num(g.FP8)
+		}
+		t.AppendRow([]any{g.Name, num(g.MemoryGB), num(g.BandwidthTBs), num(g.BF16), fp8, g.Calibration, g.Source})
+	}
+	t.Render()
+	return nil
+}
+
+func (p *program) simModels(c *cli.Context) error {
+	list := sim.Models()
+	if c.Bool("json") {
+		return printJSON(p.out, struct {
+			document
+			Models []sim.Model `json:"models"`
+		}{document{"inferbook.sim-models/1"}, list})
+	}
+	t := newTable(p.out, "model", "layers", "hidden", "heads/kv/dim", "parameters", "KV bytes/token bf16", "source")
+	for _, m := range list {
+		t.AppendRow([]any{m.Name, m.Layers, m.Hidden, fmt.Sprintf("%d/%d/%d", m.Heads, m.KVHeads, m.HeadDim),
+			fmt.Sprintf("%.2f B", m.Parameters()/1e9), thousands(int64(m.KVBytes(2))), m.Source})
+	}
+	t.Render()
+	return nil
+}
+
+func (p *program) simRuntimes(c *cli.Context) error {
+	list := sim.Runtimes()
+	if c.Bool("json") {
+		return printJSON(p.out, struct {
+			document
+			Runtimes []sim.Runtime `json:"runtimes"`
+		}{document{"inferbook.sim-runtimes/1"}, list})
+	}
+	t := newTable(p.out, "runtime", "what it does", "calibration", "source")
+	for _, r := range list {
+		t.AppendRow([]any{r.Name, r.Title, r.Calibration, r.Source})
+	}
+	t.Render()
+	return nil
+}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/inferbook/inferbook/experiment"
+	"github.com/inferbook/inferbook/runner/probe"
+	"github.com/inferbook/inferbook/runner/sim"
+)
+
+// target is where a run sends its load: an endpoint, the simulated engine as a
+// child process, or the simulated engine in virtual time.
+type target struct {
+	address string // the API's root that the client uses; empty = virtual time
+	line    string // what it is, in one line
+	env     experiment.Environment
+	child   *simChild // nil unless this run started the simulator
+}
+
+// close stops the simulator where this run started it.
+func (t *target) close() {
+	if t.child != nil {
+		t.child.stop()
+	}
+}
+
+// resolve finds out what the run is pointed at and what is known about it. A
+// server that does not answer is no error here: the run records its refusals.
+func (p *program) resolve(c *cli.Context, s *experiment.Spec, key, address, from string) (*target, error) {
+	t := &target{address: address}
+	for _, f := range p.host(c.Context) {
+		t.env.Set(f.Key, f.Value, f.Source)
+	}
+	if address == "" {
+		return t, p.resolveSimulator(c, s, t)
+	}
+	s.BaseURL, s.Simulator = address, nil
+	if loopback(address) {
+		for _, f := range probe.GPU(c.Context) {
+			t.env.Set(f.Key, f.Value, f.Source)
+		}
+	}
+	if err := p.resolveServer(c.Context, s, t, key); err != nil {
+		return nil, err
+	}
+	if !t.env.Simulated() {
+		declared(c, &t.env)
+	}
+	t.line = fmt.Sprintf("%s (from %s): %s", address, from, t.env.Label())
+	return t, nil
+}
+
+// resolveServer asks the server what it is, and settles the model.
+func (p *program) resolveServer(ctx context.Context, s *experiment.Spec, t *target, key string) error {
+	info, err := probe.Target(ctx, t.address, key)
+	if err != nil {
+		p.hint("warning: asking the server what it is: %v", err)
+	}
+	for _, w := range info.Warnings {
+		p.hint("warning: %s", w)
+	}
+	for _, f := range info.Facts {
+		t.env.Set(f.Key, f.Value, f.Source)
+	}
+	t.env.Set(experiment.KeyEndpoint, t.address, experiment.Declared)
+	switch {
+	case s.Model != "":
+	case len(info.Models) == 1:
+		s.Model = info.Models[0]
+	case len(info.Models) > 1:
+		return usage("the server has %d models; choose one with --model: %s", len(info.Models), strings.Join(info.Models, ", "))
+	default:
+		s.Model = "default"
+		p.hint("warning: no --model was given and the server lists none; the requests name the model %q", s.Model)
+	}
+	if t.env.Get(experiment.KeyModel).Value != s.Model {
+		t.env.Set(experiment.KeyModel, s.Model, experiment.Declared)
+	}
+	return nil
+}
+
+// resolveSimulator starts the simulated engine, or sets it up for virtual time.
+func (p *program) resolveSimulator(c *cli.Context, s *experiment.Spec, t *target) error {
+	simulatorOf(c, s)
+	if s.Simulator.Virtual {
+		if err := virtualEnvironment(s, &t.env); err != nil {
+			return err
+		}
+		t.line = "simulated engine in virtual time: " + t.env.Label()
+		return nil
+	}
+	child, err := startSimulator(c.Context, *s.Simulator, s.Seed)
+	if err != nil {
+		return err
+	}
+	t.child, t.address = child, child.address
+	if err := p.resolveServer(c.Context, s, t, ""); err != nil {
+		child.stop()
+		return err
+	}
+	t.env.Set(experiment.KeyEndpoint, "simulator on loopback", experiment.Simulated)
+	t.env.Set(experiment.KeyTime, "real", experiment.Simulated)
+	t.line = fmt.Sprintf("simulated engine on loopback (no endpoint given): %s", t.env.Label())
+	return nil
+}
+
+// simChild is `inferbook sim` as a child process. It ends when its standard
+// input does, and that is a pipe held by this process: so it goes even when this
+// process is killed outright.
+type simChild struct {
+	cmd     *exec.Cmd
+	stdin   io.Closer
+	address string
+}
+
+// simReady is the line that a simulator started with --child prints once it listens.
+type simReady struct {
+	document
+	BaseURL string `json:"base_url"`
+}
+
+// startSimulator starts the child and waits until it listens.
+func startSimulator(ctx context.Context, s experiment.Simulator, seed uint64) (*simChild, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("finding this program for the simulator: %w", err)
+	}
+	cmd := exec.Command(self, "sim", "--child", "--port", "0", "--gpu", s.GPU, "--gpus", fmt.Sprint(s.Count),
+		"--model", s.Model, "--runtime", s.Runtime, "--precision", s.Precision, "--seed", fmt.Sprint(seed))
+	detach(cmd)
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	var said strings.Builder
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting the simulator: %w", err)
+	}
+	child := &simChild{cmd: cmd, stdin: stdin}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	var ready simReady
+	if err == nil {
+		err = json.Unmarshal([]byte(line), &ready)
+	}
+	if err != nil || ctx.Err() != nil {
+		child.stop()
+		if msg := strings.TrimPrefix(strings.TrimSpace(said.String()), "inferbook: "); msg != "" {
+			return nil, &exitError{child.exitCode(), fmt.Errorf("%s", msg)}
+		}
+		return nil, fmt.Errorf("starting the simulator: %w", err)
+	}
+	child.address = ready.BaseURL
+	return child, nil
+}
+
+// stop ends the child by closing its input, and by force if it does not go.
+func (c *simChild) stop() {
+	c.stdin.Close()
+	force := time.AfterFunc(3*time.Second, func() { c.cmd.Process.Kill() })
+	defer force.Stop()
+	// The child's exit status says nothing that matters by now.
+	_ = c.cmd.Wait()
+}
+
+func (c *simChild) exitCode() int {
+	if code := c.cmd.ProcessState.ExitCode(); code > 0 {
+		return code
+	}
+	return exitFailure
+}
+
+// virtualEnvironment fills the facts of an engine that runs in virtual time.
+func virtualEnvironment(s *experiment.Spec, env *experiment.Environment) error {
+	d, err := deploymentOf(*s)
+	if err != nil {
+		return err
+	}
+	for key, value := range map[string]string{
+		experiment.KeyGPUModel: d.GPU.Name, experiment.KeyGPUCount: fmt.Sprint(s.Simulator.Count),
+		experiment.KeyRuntime: d.Runtime.Name, experiment.KeyRuntimeVersion: sim.Version(),
+		experiment.KeyModel: d.Model.Name, experiment.KeyPrecision: s.Simulator.Precision,
+		experiment.KeyMaxModelLen: fmt.Sprint(d.MaxModelLen), experiment.KeyCalibration: d.Calibration,
+		experiment.KeyEndpoint: "simulator in virtual time", experiment.KeyTime: "virtual",
+		"simulator.kv_tokens": fmt.Sprint(d.KVTokens),
+	} {
+		env.Set(key, value, experiment.Simulated)
+	}
+	return nil
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/experiment"
+	"github.com/inferbook/inferbook/experiment/store"
+)
+
+// view is one experiment as a person looks at it: what was recorded, and what
+// is computed from it.
+type view struct {
+	Experiment *experiment.Experiment
+	Points     []analysis.PointSummary
+	Curve      analysis.Curve
+	Notes      []experiment.Note
+	// Warnings concern the experiment as a whole.
+	Warnings []string
+}
+
+// loadView gathers an experiment. Summaries come from the notebook's cache; a
+// point without one under the present definitions is computed from its samples,
+// and kept unless the notebook can only be read.
+func loadView(ctx context.Context, nb *store.Notebook, e *experiment.Experiment) (*view, error) {
+	points, err := nb.Points(ctx, e.ID)
+	if err != nil {
+		return nil, err
+	}
+	v := &view{Experiment: e}
+	for _, pt := range points {
+		s, err := summary(ctx, nb, pt)
+		if err != nil {
+			return nil, fmt.Errorf("summarising %s of %s: %w", pt.Load, e.Alias(), err)
+		}
+		v.Points = append(v.Points, s)
+	}
+	v.Curve = analysis.NewCurve(e, v.Points)
+	if v.Notes, err = nb.Notes(ctx, store.NoteFilter{ExperimentID: e.ID}); err != nil {
+		return nil, err
+	}
+	if !e.Deleted.IsZero() {
+		v.Warnings = append(v.Warnings, "this experiment is in the trash; `inferbook restore "+e.Alias()+"` brings it back")
+	}
+	switch e.Status {
+	case experiment.Interrupted:
+		v.Warnings = append(v.Warnings, "this run was interrupted: its points hold what had been measured until then")
+	case experiment.Failed:
+		v.Warnings = append(v.Warnings, "this run failed: its points hold what had been measured until then")
+	case experiment.Running:
+		v.Warnings = append(v.Warnings, "this run is still going on")
+	}
+	return v, nil
+}
+
+// summary gives a point's summary, from the cache where it is current.
+func summary(ctx context.Context, nb *store.Notebook, pt experiment.Point) (analysis.PointSummary, error) {
+	var s analysis.PointSummary
+	cached, ok, err := nb.Summary(ctx, pt.ID, analysis.DefinitionVersion)
+	if err != nil {
+		return s, err
+	}
+	if ok {
+		if err := json.Unmarshal(cached, &s); err != nil {
+			return s, fmt.Errorf("reading the cached summary: %w", err)
+		}
+		return s, nil
+	}
+	if s, err = analysis.Summarise(pt, nb.Samples(ctx, pt.ID)); err != nil {
+		return s, err
+	}
+	if pt.Status == experiment.Running {
+		return s, nil
+	}
+	b, err := json.Marshal(s)
+	if err != nil {
+		return s, fmt.Errorf("writing the summary: %w", err)
+	}
+	err = nb.PutSummary(ctx, store.PointFigures{
+		PointID: pt.ID, Load: pt.Load, Repeat: pt.Repeat, Definition: analysis.DefinitionVersion,
+		Sent: s.Sent, OK: s.OK, OutputTokS: s.OutputThroughput, TTFTP95ms: s.TTFT.P95.Value, TPOTP95ms: s.TPOT.P95.Value,
+	}, b)
+	// A notebook that can only be read is still a notebook to look at: its
+	// summaries are computed each time.
+	var refused *store.Error
+	if errors.As(err, &refused) && refused.Code == store.ReadOnly {
+		err = nil
+	}
+	return s, err
+}
+
+// runView is what `run --json` and `show --json` print.
+type runView struct {
+	document
+	Experiment *experiment.Experiment  `json:"experiment"`
+	Alias      string                  `json:"alias"`
+	Seed       []analysis.SeedSummary  `json:"runs"`
+	Points     []analysis.PointSummary `json:"points"`
+	Curve      analysis.Curve          `json:"curve"`
+	Notes      []experiment.Note       `json:"notes"`
+	Warnings   []string                `json:"warnings"`
+}
+
+func (v *view) runView() runView {
+	r := runView{document: document{"inferbook.show/1"}, Experiment: v.Experiment, Alias: v.Experiment.Alias(),
+		Points: v.Points, Curve: v.Curve, Notes: v.Notes, Warnings: v.Warnings}
+	for _, s := range v.Points {
+		r.Seed = append(r.Seed, s.SeedJSON())
+	}
+	return r
+}
