@@ -50,6 +50,7 @@ type Curve struct {
 	ExperimentID string    `json:"experiment_id"`
 	Title        string    `json:"title"`     // the experiment's title
 	Label        string    `json:"label"`     // model, runtime, hardware, SIMULATED
+	Workload     string    `json:"workload"`  // the lengths asked for: "500 → 128 tokens"
 	Started      time.Time `json:"started"`   // when the experiment began
 	Hardware     string    `json:"hardware"`  // the fact gpu.model; "" = unknown
 	Simulated    bool      `json:"simulated"` // the target was the simulated engine
@@ -138,7 +139,7 @@ func (c *Curve) Level(load experiment.Load) (*Level, bool) {
 // medians over its repeats, and reads the landmarks off them.
 func NewCurve(e *experiment.Experiment, points []PointSummary) Curve {
 	c := Curve{
-		ExperimentID: e.ID, Title: e.Title(), Label: e.Environment.Label(),
+		ExperimentID: e.ID, Title: e.Title(), Label: e.Environment.Label(), Workload: workloadOf(&e.Spec),
 		Started: e.Started, Simulated: e.Environment.Simulated(),
 	}
 	if gpu := e.Environment.Get(experiment.KeyGPUModel); gpu.Source != experiment.UnknownValue {

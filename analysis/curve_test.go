@@ -166,6 +166,21 @@ func TestLandmarks(t *testing.T) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
+	// What they say is true of the data: the range of all levels, a loss as a loss.
+	c := sweep(1, 90, 8, 700, 16, 720, 32, 690)
+	if got := c.AdmissionLimit.Because; !strings.Contains(got, "From c=8 to c=32 the server decodes 7.03 requests at once (6.9 to 7.2, all") {
+		t.Errorf("the limit says %q", got)
+	}
+	if got := c.Plateau.Because; !strings.Contains(got, "buys 2.86 %, under a tenth of its own growth, and no further step up to c=32 buys a tenth of its own growth.") {
+		t.Errorf("the plateau says %q", got)
+	}
+	if got := sweep(1, 900, 2, 800, 4, 700).Plateau.Because; !strings.Contains(got, "load grows by 100 % and loses 11.1 %, and no further step") {
+		t.Errorf("a plateau that falls says %q", got)
+	}
+	// TPOT is 10 ms at each level: the line goes through all of them.
+	if c := sweep(1, 90, 2, 180, 4, 360); c.Fit == nil || c.Fit.Alpha != 10 || c.Fit.R2 != 1 {
+		t.Errorf("a flat TPOT gives %+v", c.Fit)
+	}
 }
 
 // The line is fitted where all requests decode: one level that queues is left out

@@ -108,8 +108,8 @@ var pointMetrics = []Metric{
 	},
 	{
 		Name: "window", Version: 1, Title: "Measurement window", Unit: "s", Direction: Neither,
-		Formula: "from the end of the last warm-up (first measured send where there is none) to the last measured end, or to the end of sending " +
-			"where that left a drain; the point's steady-state rule says which",
+		Formula: "from the last end of a warm-up request that comes before the first measured end (first measured send where there is no warm-up) " +
+			"to the last measured end, or to the end of sending where an interruption left a drain; the point's steady-state rule says which",
 		Reading: "nvidia-genai-perf-nim",
 		OfPoint: func(s *PointSummary) float64 { return s.Window.Seconds() },
 	},

@@ -1,8 +1,10 @@
 package analysis
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/stat"
 )
@@ -59,7 +61,11 @@ func fitTPOT(levels []Level, limit *Landmark) *LineFit {
 		return nil
 	}
 	alpha, beta := stat.LinearRegression(xs, ys, nil, false)
-	return &LineFit{Alpha: alpha, Beta: beta, R2: stat.RSquared(xs, ys, nil, alpha, beta), N: len(xs)}
+	fit := &LineFit{Alpha: alpha, Beta: beta, R2: 1, N: len(xs)}
+	if slices.Max(ys) > slices.Min(ys) { // else there is no variance to explain, and the line misses none of the points
+		fit.R2 = stat.RSquared(xs, ys, nil, alpha, beta)
+	}
+	return fit
 }
 
 // firstWaiting is the load from which requests visibly wait to be admitted, also
@@ -94,15 +100,22 @@ func plateau(levels []Level) *Landmark {
 	a, b := ps[first], ps[first+1]
 	further := "this is the sweep's last step"
 	if last := ps[len(ps)-1]; last != b {
-		further = fmt.Sprintf("so does every step up to c=%d", last.users)
+		further = fmt.Sprintf("no further step up to c=%d buys a tenth of its own growth", last.users)
 	}
 	return &Landmark{
 		Concurrency: a.users, Value: a.value,
-		Because: fmt.Sprintf("c=%d → c=%d takes output throughput from %s to %s tok/s: load grows by %s and buys %s, "+
-			"under a tenth of its own growth, and %s.",
-			a.users, b.users, short(a.value), short(b.value), percent(float64(b.users-a.users)/float64(a.users)), percent((b.value-a.value)/a.value), further),
+		Because: fmt.Sprintf("c=%d → c=%d takes output throughput from %s to %s tok/s: load grows by %s and %s, and %s.",
+			a.users, b.users, short(a.value), short(b.value), percent(float64(b.users-a.users)/float64(a.users)), bought((b.value-a.value)/a.value), further),
 		Reading: "nvidia-genai-perf-nim",
 	}
+}
+
+// bought says what more load brought, as a share of the throughput before it.
+func bought(share float64) string {
+	if share < 0 {
+		return "loses " + percent(-share)
+	}
+	return "buys " + percent(share) + ", under a tenth of its own growth"
 }
 
 func knee(levels []Level) *Landmark {
@@ -160,10 +173,12 @@ func admissionLimit(levels []Level) *Landmark {
 		return nil
 	}
 	a, b := ps[first], ps[len(ps)-1]
+	byValue := func(p, q place) int { return cmp.Compare(p.value, q.value) }
+	least, most := slices.MinFunc(ps[first:], byValue), slices.MaxFunc(ps[first:], byValue)
 	return &Landmark{
 		Concurrency: a.users, Value: average,
 		Because: fmt.Sprintf("From c=%d to c=%d the server decodes %s requests at once (%s to %s, all within 5 %%), "+
-			"fewer than 90 %% of what is offered: the others wait to be admitted.", a.users, b.users, short(average), short(a.value), short(b.value)),
+			"fewer than 90 %% of what is offered: the others wait to be admitted.", a.users, b.users, short(average), short(least.value), short(most.value)),
 		Reading: "nvidia-tensorrt-llm-tuning",
 	}
 }

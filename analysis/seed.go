@@ -10,10 +10,11 @@ import (
 // verbatim, for whoever compares with a summary made by such a script. What is
 // not known is null, never 0: an answer that was not streamed has no TTFT.
 //
-// Two of its figures are not the windowed ones of [PointSummary], which leave
+// Three of its figures are not the windowed ones of [PointSummary], which leave
 // out warm-up and drain: wall_clock_s runs from the first send to the last end
-// of the measured requests, drain included, and throughput_tok_s is all their
-// output tokens ÷ wall_clock_s.
+// of the measured requests, drain included, and throughput_tok_s and
+// total_throughput_tok_s are all their tokens ÷ wall_clock_s. The request rate,
+// b_run and the two ratios are windowed, over window_s.
 type SeedSummary struct {
 	Requests    int     `json:"n_requests"` // measured requests sent
 	OK          int     `json:"n_ok"`

@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -18,13 +19,14 @@ const (
 	promptBar    = 0.75 // counted ÷ asked; tokenisers differ by 20 %, more is a cut prompt
 	shortWindows = 5    // p95 latencies that a window must hold: shorter ones are mostly edges
 	shortRounds  = 10   // requests per user below which chance and edges weigh too much
+	littleBar    = 0.05 // how far rate × latency may be from the requests in flight
 )
 
 // warnings asks each check in turn, the gravest first.
 func (c *Collector) warnings(s *PointSummary) []string {
 	var out []string
 	for _, check := range []func(*PointSummary) string{
-		c.warnStatus, c.warnNoSuccess, c.warnErrors, c.warnWindow, c.warnDrain, c.warnShort,
+		c.warnStatus, c.warnNoSuccess, c.warnErrors, c.warnWindow, c.warnDrain, c.warnInflight, c.warnShort,
 		c.warnPromptCut, c.warnOutputLength, c.warnTokenSource, c.warnCached,
 		c.warnBuffered, c.warnChunked, c.warnSharedReads, c.warnClientCPU, c.warnSendLag, c.warnPercentiles,
 	} {
@@ -93,21 +95,58 @@ func (c *Collector) warnDrain(s *PointSummary) string {
 	}
 }
 
+// warnInflight says that the load was not the one in the point's name.
+func (c *Collector) warnInflight(s *PointSummary) string {
+	users := float64(s.Point.Load.Concurrency)
+	if s.OK == 0 || s.ErrorRate > errorBar || !(s.MeanInflight < (1-littleBar)*users) {
+		return ""
+	}
+	return fmt.Sprintf("On average %s of %d requests were in flight within the window: these figures are of a smaller load than %s.",
+		short(s.MeanInflight), s.Point.Load.Concurrency, s.Point.Load)
+}
+
+// warnShort says that the throughput rests on little, or does not agree with
+// the latencies. Under Little's law a rate, the mean latency and the requests in
+// flight fix each other in a window that is long enough.
 func (c *Collector) warnShort(s *PointSummary) string {
 	users := s.Point.Load.Concurrency
 	p95 := s.E2E.P95.Value / 1000
+	why := ""
 	switch {
 	case s.OK == 0:
 		return ""
 	case s.Window.Seconds() < shortWindows*p95:
-		return fmt.Sprintf("The window of %s is shorter than %d times the p95 latency of %s s: throughput rests on a few rounds of requests.",
-			seconds(s.Window), shortWindows, short(p95))
+		why = fmt.Sprintf("The window of %s is shorter than %d times the p95 latency of %s s", seconds(s.Window), shortWindows, short(p95))
 	case s.Sent < shortRounds*users:
-		return fmt.Sprintf("%s at concurrency %d are fewer than %d a user: throughput rests on a few rounds of requests.",
-			plural(s.Sent, "measured request"), users, shortRounds)
+		why = fmt.Sprintf("%s at concurrency %d are fewer than %d a user", plural(s.Sent, "measured request"), users, shortRounds)
+	}
+	off := offLittle(s)
+	switch {
+	case why != "" && off != "":
+		return why + ": throughput rests on a few rounds of requests, and is " + off + "."
+	case why != "":
+		return why + ": throughput rests on a few rounds of requests."
+	case off != "":
+		return "Throughput is " + off + "."
 	default:
 		return ""
 	}
+}
+
+// offLittle says how far throughput is from what the latencies make of the
+// requests in flight; "" where it is near. Failed requests are in flight too and
+// have no latency, so with them it says nothing.
+func offLittle(s *PointSummary) string {
+	off := s.LittleRatio - 1
+	if s.ErrorRate > errorBar || !(math.Abs(off) > littleBar) {
+		return ""
+	}
+	way := "higher"
+	if off < 0 {
+		way = "lower"
+	}
+	return fmt.Sprintf("%s %s than its latencies give: %s req/s × %s s is %s in flight, and there were %s (Little's law)",
+		percent(math.Abs(off)), way, short(s.RequestRate), short(s.E2E.Mean/1000), short(s.RequestRate*s.E2E.Mean/1000), short(s.MeanInflight))
 }
 
 func (c *Collector) warnPromptCut(*PointSummary) string {

@@ -65,8 +65,27 @@ func TestWarnings(t *testing.T) {
 			"All 1000 successful requests ended outside the window, so there is no throughput; send more of them.",
 			"The window of 0.05 s is shorter than 5 times the p95 latency of 0.1 s: throughput rests on a few rounds of requests.",
 		}},
-		{"few requests a user", ofPoint(func(p *experiment.Point) { p.Load.Concurrency = 101 }),
-			[]string{"1000 measured requests at concurrency 101 are fewer than 10 a user: throughput rests on a few rounds of requests."}},
+		{"few requests a user, and fewer users than it says", ofPoint(func(p *experiment.Point) { p.Load.Concurrency = 101 }), []string{
+			"On average 2 of 101 requests were in flight within the window: these figures are of a smaller load than c=101.",
+			"1000 measured requests at concurrency 101 are fewer than 10 a user: throughput rests on a few rounds of requests.",
+		}},
+		{"a window whose edges cut requests off", func(p *experiment.Point, samples []experiment.Sample) []experiment.Sample {
+			p.Window.SendEnd = at(290)
+			return slices.DeleteFunc(samples, func(s experiment.Sample) bool { return s.Sent > at(290) })
+		}, []string{
+			"2 of 6 successful requests ended outside the window and count for latency only: throughput may be up to 33.3 % low.",
+			"The window of 0.29 s is shorter than 5 times the p95 latency of 0.1 s: throughput rests on a few rounds of requests, " +
+				"and is 30.9 % lower than its latencies give: 13.8 req/s × 0.1 s is 1.38 in flight, and there were 2 (Little's law).",
+			"With 6 successful requests there are fewer than ten beyond p50, p90, p95 and p99; p99 needs 1000.",
+		}},
+		{"latencies that another population has", all(func(s *experiment.Sample) {
+			if s.Worker == 1 {
+				s.Phase = experiment.Warmup
+			}
+		}), []string{
+			"Throughput is 50 % lower than its latencies give: 10 req/s × 0.1 s is 1 in flight, and there were 2 (Little's law).",
+			"With 500 successful requests there are fewer than ten beyond p99; p99 needs 1000.",
+		}},
 		{"prompts cut at the context limit", all(func(s *experiment.Sample) { s.PromptAsked = 8000 }),
 			[]string{"The server counted 500000 prompt tokens where 8000000 were asked for (6.25 %): prompts may have been cut silently at its context limit."}},
 		{"another tokeniser counts a fifth less: no cut", all(func(s *experiment.Sample) { s.PromptAsked = 625 }), nil},

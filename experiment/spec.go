@@ -3,6 +3,7 @@ package experiment
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -89,6 +90,10 @@ func DefaultSpec() Spec {
 	}
 }
 
+// maxDuration, ten years, is longer than any run and short enough that no sum of
+// an [Instant] and a few limits overflows.
+const maxDuration = Duration(10 * 365 * 24 * time.Hour)
+
 // Validate reports everything that makes the specification impossible to run,
 // each as one sentence that names the field and what to write instead.
 func (s *Spec) Validate() error {
@@ -103,7 +108,7 @@ func (s *Spec) Validate() error {
 	if s.OutputTokens < 1 {
 		bad("output_tokens is %d; write 1 or more", s.OutputTokens)
 	}
-	if s.Jitter < 0 || s.Jitter >= 1 {
+	if !(s.Jitter >= 0 && s.Jitter < 1) { // NaN is refused too
 		bad("jitter is %g; write a share from 0 up to, and without, 1", s.Jitter)
 	}
 	if len(s.Concurrency) == 0 {
@@ -113,6 +118,12 @@ func (s *Spec) Validate() error {
 		if c < 1 {
 			bad("concurrency has the level %d; a level is 1 or more", c)
 		}
+	}
+	if math.IsNaN(s.Temperature) || math.IsInf(s.Temperature, 0) {
+		bad("temperature is %g; write a number such as 0 or 0.7", s.Temperature)
+	}
+	if s.Duration > maxDuration {
+		bad("duration is %s; write a time below ten years", time.Duration(s.Duration))
 	}
 	if s.Requests < 0 || s.Duration < 0 {
 		bad("requests and duration cannot be negative")
@@ -133,8 +144,8 @@ func (s *Spec) Validate() error {
 		d    Duration
 	}{{"connect_timeout", s.ConnectTimeout}, {"first_byte_timeout", s.FirstByteTimeout},
 		{"idle_timeout", s.IdleTimeout}, {"total_timeout", s.TotalTimeout}} {
-		if t.d <= 0 {
-			bad("%s is %s; write a time above 0, such as 30s", t.name, time.Duration(t.d))
+		if t.d <= 0 || t.d > maxDuration {
+			bad("%s is %s; write a time above 0 and below ten years, such as 30s", t.name, time.Duration(t.d))
 		}
 	}
 	return errors.Join(errs...)

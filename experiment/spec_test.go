@@ -2,6 +2,7 @@ package experiment_test
 
 import (
 	"encoding/json"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,10 @@ func TestSpecValidate(t *testing.T) {
 		{"jitter as a percentage", func(s *experiment.Spec) { s.Jitter = 2 }, []string{"jitter is 2"}},
 		{"jitter of 1 would ask for no tokens", func(s *experiment.Spec) { s.Jitter = 1 }, []string{"jitter is 1"}},
 		{"negative jitter", func(s *experiment.Spec) { s.Jitter = -0.1 }, []string{"jitter is -0.1"}},
+		{"jitter that is no number", func(s *experiment.Spec) { s.Jitter = math.NaN() }, []string{"jitter is NaN"}},
+		{"temperature that is no number", func(s *experiment.Spec) { s.Temperature = math.Inf(1) }, []string{"temperature is +Inf"}},
+		// Sums with such a time would overflow, and a limit would be over before it begins.
+		{"for ever", func(s *experiment.Spec) { s.Duration, s.TotalTimeout = math.MaxInt64, math.MaxInt64 }, []string{"duration is", "total_timeout is"}},
 		{"no level", func(s *experiment.Spec) { s.Concurrency = nil }, []string{"concurrency is empty"}},
 		{"each bad level is named", func(s *experiment.Spec) { s.Concurrency = []int{0, 4, -2} }, []string{"the level 0", "the level -2"}},
 		{"negative count", func(s *experiment.Spec) { s.Requests = -1 }, []string{"cannot be negative"}},

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/inferbook/inferbook/analysis"
@@ -13,6 +14,9 @@ import (
 func costBody(m *Material) string {
 	var b strings.Builder
 	priced := false
+	for _, s := range analysis.Between(curves(m)) {
+		b.WriteString(inline(s) + "\n\n")
+	}
 	for i := range m.Experiments {
 		it := &m.Experiments[i]
 		if i > 0 {
@@ -95,22 +99,28 @@ For every cost above:
 Each of these is the whole bill in another unit. They are never added to each other.
 `
 
+// costLengths tells the lengths that a cost holds for, over the levels that have any.
 func costLengths(it *Item) string {
-	c := &it.Costs[0]
-	least, most := *c, *c
+	var in, least, most float64
+	at := ""
 	for i := range it.Costs {
-		if o := &it.Costs[i]; o.MeanOutput < least.MeanOutput {
-			least = *o
-		} else if o.MeanOutput > most.MeanOutput {
-			most = *o
+		c := &it.Costs[i]
+		switch {
+		case math.IsNaN(c.MeanPrompt) || math.IsNaN(c.MeanOutput):
+		case at == "":
+			in, least, most, at = c.MeanPrompt, c.MeanOutput, c.MeanOutput, c.Level.String()
+		default:
+			least, most = min(least, c.MeanOutput), max(most, c.MeanOutput)
 		}
 	}
-	s := fmt.Sprintf("%s prompt and %s output tokens a request on average", digits(c.MeanPrompt), digits(c.MeanOutput))
-	if digits(least.MeanOutput) != digits(most.MeanOutput) {
-		s = fmt.Sprintf("%s prompt tokens a request on average at %s, and %s to %s output tokens over the levels",
-			digits(c.MeanPrompt), c.Level, digits(least.MeanOutput), digits(most.MeanOutput))
+	switch {
+	case at == "":
+		return "not known, since nobody counted the tokens of a successful request"
+	case digits(least) == digits(most):
+		return fmt.Sprintf("%s prompt and %s output tokens a request on average; another length has another cost", digits(in), digits(least))
 	}
-	return s + "; another length has another cost"
+	return fmt.Sprintf("%s prompt tokens a request on average at %s, and %s to %s output tokens over the levels; another length has another cost",
+		digits(in), at, digits(least), digits(most))
 }
 
 // cacheShare says what part of the prompts came out of a prefix cache.

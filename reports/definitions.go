@@ -10,7 +10,7 @@ import (
 // definitionsBody gives every metric that stands in this report, under the
 // version that it was computed with.
 func definitionsBody(m *Material) string {
-	used := []string{"ttft", "tpot", "e2e", "output_throughput", "b_run", "error_rate", "mean_prompt", "mean_output"}
+	used := []string{"ttft", "tpot", "e2e", "output_throughput", "window", "b_run", "error_rate", "mean_prompt", "mean_output"}
 	if slices.ContainsFunc(m.Experiments, func(it Item) bool { return len(it.Costs) > 0 }) {
 		used = append(used, "total_throughput", "request_rate")
 	}

@@ -3,22 +3,17 @@ package reports
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/inferbook/inferbook/analysis"
 	"github.com/inferbook/inferbook/experiment"
 )
 
-// Thresholds of what a run cannot support.
-const (
-	// errorsMatter is the share of failed requests from which latencies are those
-	// of the survivors: a p99 is about one request in a hundred.
-	errorsMatter = 0.01
-	// priceAge is how far a price may lie from the run before it is said.
-	priceAge = 90 * 24 * time.Hour
-)
+// errorsMatter is the share of failed requests from which latencies are those
+// of the survivors: a p99 is about one request in a hundred.
+const errorsMatter = 0.01
 
 // cannotSupport names what an experiment's data does not allow to be concluded,
 // gravest first. Each is a whole sentence.
@@ -49,13 +44,22 @@ func cannotSupport(it *Item) []string {
 	if at := loadsWhere(levels, countedLoosely); at != "" {
 		say("cannot support exact token figures at %s: no server counted the tokens of some requests.", at)
 	}
-	if at := loadsWhere(levels, func(l *analysis.Level) bool { return math.IsInf(l.TTFTP95.High, 1) || math.IsInf(l.E2EP95.High, 1) }); at != "" {
-		say("cannot support an upper bound of the p95 at %s: there are too few requests.", at)
+	for _, few := range []struct {
+		what     string
+		repeated bool // an interval between repeats hangs on their number, one within a run on its requests
+	}{{"requests", false}, {"repeats", true}} {
+		if at := loadsWhere(levels, func(l *analysis.Level) bool { return unboundedP95(l) && (len(l.Points) > 1) == few.repeated }); at != "" {
+			say("cannot support an upper bound of the p95 at %s: there are too few %s.", at, few.what)
+		}
 	}
 	if at := loadsWhere(levels, func(l *analysis.Level) bool { return len(l.Points) == 1 }); at != "" {
 		say("cannot support how well its figures repeat at %s: there is one repeat, and the intervals are of chance within it.", at)
 	}
 	return out
+}
+
+func unboundedP95(l *analysis.Level) bool {
+	return math.IsInf(l.TTFTP95.High, 1) || math.IsInf(l.E2EP95.High, 1)
 }
 
 func hasStreaming(v analysis.StreamingVerdict) func(*analysis.Level) bool {
@@ -96,7 +100,7 @@ func limitsBody(m *Material) string {
 	for i := range m.Experiments {
 		it := &m.Experiments[i]
 		w := warningsOf(it)
-		if len(w.texts) == 0 {
+		if len(w.found) == 0 {
 			continue
 		}
 		none = false
@@ -104,8 +108,15 @@ func limitsBody(m *Material) string {
 			b.WriteString("\n")
 		}
 		b.WriteString(itemHeading(m, it))
-		for _, text := range w.texts {
-			fmt.Fprintf(&b, "- **%s.** %s\n", w.where(text, len(it.Curve.Levels)), inline(text))
+		for _, f := range w.found {
+			fmt.Fprintf(&b, "- **%s.** %s", f.where(len(it.Curve.Levels)), inline(f.text))
+			switch {
+			case f.differ && len(f.places) > 1:
+				fmt.Fprintf(&b, " (With the figures of %s.)", f.places[0].which)
+			case f.differ:
+				b.WriteString(" (With the figures of one repeat.)")
+			}
+			b.WriteString("\n")
 		}
 	}
 	if none {
@@ -114,32 +125,46 @@ func limitsBody(m *Material) string {
 	return b.String()
 }
 
-// warnings holds texts in the order they came, each with the places it holds for.
+// warnings holds texts in the order they came, each with the places it holds
+// for. Texts that differ in their figures alone are one.
 type warnings struct {
-	texts  []string
-	places map[string][]place
+	found []*warning
+	known map[string]*warning // by the text without its figures
+}
+
+type warning struct {
+	text   string // as it was first said
+	differ bool   // at other places with other figures
+	places []place
 }
 
 // place is what a warning is about: a kind of thing, and which one of it.
 type place struct{ kind, which string }
 
+// figures are the numbers of a text; the 95 of "p95" is a name.
+var figures = regexp.MustCompile(`\b[0-9][0-9.,]*`)
+
 func (w *warnings) add(p place, texts ...string) {
 	for _, t := range texts {
-		if _, ok := w.places[t]; !ok {
-			w.texts = append(w.texts, t)
+		shape := figures.ReplaceAllString(t, "#")
+		f := w.known[shape]
+		if f == nil {
+			f = &warning{text: t}
+			w.known[shape], w.found = f, append(w.found, f)
 		}
-		if !slices.Contains(w.places[t], p) {
-			w.places[t] = append(w.places[t], p)
+		f.differ = f.differ || f.text != t
+		if !slices.Contains(f.places, p) {
+			f.places = append(f.places, p)
 		}
 	}
 }
 
 // where names the places of a warning: things that it holds for at the same
 // levels stand together.
-func (w *warnings) where(text string, levels int) string {
+func (f *warning) where(levels int) string {
 	var kinds []string
 	which := map[string][]string{}
-	for _, p := range w.places[text] {
+	for _, p := range f.places {
 		if !slices.Contains(kinds, p.kind) {
 			kinds = append(kinds, p.kind)
 		}
@@ -158,7 +183,9 @@ func (w *warnings) where(text string, levels int) string {
 			name = "Every figure"
 		}
 		switch {
-		case len(at) == levels && levels > 1 && name != pointKind:
+		case len(at) == levels && levels > 1 && name == pointKind:
+			name = "Every level"
+		case len(at) == levels && levels > 1:
 			name += " at every level"
 		case len(at) > 0 && name != pointKind:
 			name += " at " + strings.Join(at, ", ")
@@ -170,12 +197,12 @@ func (w *warnings) where(text string, levels int) string {
 	return strings.Join(out, "; ")
 }
 
-// pointKind is the kind of a place that is one repeat of one level.
-const pointKind = "Point"
+// pointKind is the kind of a place that is a run of one level.
+const pointKind = "Level"
 
-// warningsOf gathers what analysis warned of, and what the dates of the prices say.
+// warningsOf gathers what analysis warned of, in the order of load.
 func warningsOf(it *Item) *warnings {
-	w := &warnings{places: map[string][]place{}}
+	w := &warnings{known: map[string]*warning{}}
 	w.add(place{"Curve", ""}, it.Curve.Warnings...)
 	for i := range it.Curve.Levels {
 		l := &it.Curve.Levels[i]
@@ -183,13 +210,11 @@ func warningsOf(it *Item) *warnings {
 			w.add(place{c.title, l.Load.String()}, c.value(l).Warnings...)
 		}
 	}
-	for i := range it.Points {
-		p := &it.Points[i]
-		name := p.Point.Load.String()
-		if it.Experiment.Spec.Repeats > 1 {
-			name += fmt.Sprintf(" (repeat %d)", p.Point.Repeat+1)
+	for i := range it.Curve.Levels {
+		l := &it.Curve.Levels[i]
+		for j := range l.Points {
+			w.add(place{pointKind, l.Load.String()}, l.Points[j].Warnings...)
 		}
-		w.add(place{pointKind, name}, p.Warnings...)
 	}
 	for i := range it.Costs {
 		c := &it.Costs[i]
@@ -198,31 +223,14 @@ func warningsOf(it *Item) *warnings {
 		for _, e := range []analysis.Estimate{c.OutputOnly, c.Total, c.AllocatedInput, c.AllocatedOutput, c.PerThousandRequests} {
 			w.add(at, e.Warnings...)
 		}
-		if apart := it.Experiment.Started.Sub(c.Price.Date); apart.Abs() > priceAge {
-			w.add(at, fmt.Sprintf("The price is of %s and the run of %s, more than 90 days apart.",
-				c.Price.Date.Format(day), it.Experiment.Started.UTC().Format(day)))
-		}
 	}
 	return w
 }
 
 // limitsBetween says what keeps the experiments from being compared.
 func limitsBetween(m *Material) []string {
-	var lengths, differ []string
-	for i := range m.Experiments {
-		s := &m.Experiments[i].Experiment.Spec
-		shape := fmt.Sprintf("%s → %s", thousands(s.InputTokens), thousands(s.OutputTokens))
-		if s.Prompt != "" {
-			shape = fmt.Sprintf("fixed prompt → %s", thousands(s.OutputTokens))
-		}
-		if !slices.Contains(lengths, shape) {
-			lengths = append(lengths, shape)
-		}
-	}
-	var out []string
-	if len(lengths) > 1 {
-		out = append(out, fmt.Sprintf("They asked for different lengths (%s tokens), so E2E and requests per second are not comparable; figures per token are, with care.", listing(lengths)))
-	}
+	out := analysis.Between(curves(m))
+	var differ []string
 	first := m.Experiments[0].Experiment.Environment
 	for _, k := range []struct{ key, name string }{
 		{experiment.KeyModel, "model"}, {experiment.KeyPrecision, "precision"}, {experiment.KeyRuntime, "runtime"},

@@ -49,7 +49,7 @@ func sweep(number int, id, name, gpu string, started time.Time, shapes []shape) 
 	env.Set("client.os", "linux/amd64", experiment.Detected)
 	env.Set("runtime.max_num_seqs", "256", experiment.Simulated)
 
-	it := Item{Curve: analysis.Curve{ExperimentID: id, Title: e.Title(), Label: e.Environment.Label()}}
+	it := Item{Curve: analysis.Curve{ExperimentID: id, Title: e.Title(), Label: e.Environment.Label(), Workload: "500 → 128 tokens", Simulated: true}}
 	for _, s := range shapes {
 		spec.Concurrency = append(spec.Concurrency, s.c)
 		l := analysis.Level{

@@ -2,6 +2,8 @@ package reports
 
 import (
 	"bytes"
+	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +83,12 @@ func TestCannotSupport(t *testing.T) {
 		{"tokens nobody counted", func(it *Item) {
 			it.Curve.Levels[0].Points[0].CountedBy = map[experiment.Counted]int{experiment.CountedEvents: 3}
 		}, []string{"exact token figures at c=1"}},
+		{"too few repeats for a bound", func(it *Item) { it.Curve.Levels[0].TTFTP95.High = math.Inf(1) },
+			[]string{"an upper bound of the p95 at c=1: there are too few repeats"}},
+		{"one repeat of too few requests", func(it *Item) {
+			l := &it.Curve.Levels[0]
+			l.TTFTP95.High, l.Points = math.Inf(1), l.Points[:1]
+		}, []string{"at c=1: there are too few requests", "at c=1: there is one repeat"}},
 		{"one repeat", func(it *Item) {
 			for i := range it.Curve.Levels {
 				it.Curve.Levels[i].Points = it.Curve.Levels[i].Points[:1]
@@ -182,11 +190,113 @@ func TestLimitsBetweenExperiments(t *testing.T) {
 		t.Errorf("one difference, on purpose: got %q", got)
 	}
 	m.Experiments[1].Experiment.Environment.Set(experiment.KeyPrecision, "fp8", experiment.Simulated)
-	m.Experiments[1].Experiment.Spec.OutputTokens = 512
+	m.Experiments[1].Curve.Workload = "500 → 512 tokens"
 	got := strings.Join(limitsBetween(&m), "\n")
-	for _, want := range []string{"different lengths (500 → 128 and 500 → 512 tokens)", "differ in precision and GPU at once"} {
+	const lengths = "differ in length (exp-1 a10g chat 500 → 128 tokens; exp-2 h100 chat 500 → 512 tokens)"
+	for _, want := range []string{lengths, "differ in precision and GPU at once"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in %q", want, got)
+		}
+	}
+	// It stands where the figures stand side by side, too.
+	for what, body := range map[string]string{"summary": summaryBody(&m), "cost": costBody(&m)} {
+		if before, _, ok := strings.Cut(body, lengths); !ok || strings.Contains(before, "| --- |") {
+			t.Errorf("the %s does not begin with %q", what, lengths)
+		}
+	}
+}
+
+// The highest throughput of a sweep that ran into the plateau says so.
+func TestHighestThroughputPastThePlateau(t *testing.T) {
+	m := comparison()
+	it := &m.Experiments[0]
+	best := bestLevel(it.Curve.Levels).Load.Concurrency
+	it.Curve.Plateau = &analysis.Landmark{Concurrency: best}
+	if got := summaryBody(&m); strings.Contains(got, "past the plateau") {
+		t.Errorf("the plateau's own level is not past it:\n%s", got)
+	}
+	it.Curve.Plateau.Concurrency = best / 2
+	got := summaryBody(&m)
+	for _, want := range []string{"| highest throughput, past the plateau |", fmt.Sprintf("That is past the plateau at c=%d:", best/2)} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in\n%s", want, got)
+		}
+	}
+}
+
+// Warnings that differ in their figures alone are one line, in the order of load;
+// p95 and p99 are two names.
+func TestLimitsGatherLikeWarnings(t *testing.T) {
+	m := comparison()
+	levels := m.Experiments[0].Curve.Levels
+	for i := range levels {
+		for j := range levels[i].Points {
+			levels[i].Points[j].Warnings = []string{
+				fmt.Sprintf("The window of %d s is short.", 10*i+j), "p95 needs 200.", "p99 needs 1000.",
+			}
+		}
+	}
+	got := limitsBody(&m)
+	for _, want := range []string{
+		"- **Every level.** The window of 0 s is short. (With the figures of " + levels[0].Load.String() + ".)\n",
+		"- **Every level.** p95 needs 200.\n", "- **Every level.** p99 needs 1000.\n",
+	} {
+		if strings.Count(got, want) != 1 {
+			t.Errorf("%q is not there once in\n%s", want, got)
+		}
+	}
+}
+
+// The load at which TPOT doubles is told as reached only where it was.
+func TestFitSentence(t *testing.T) {
+	c := comparison().Experiments[0].Curve // up to c=64
+	limit := &analysis.Landmark{Value: 12}
+	for _, tt := range []struct {
+		alpha, beta float64
+		limit       *analysis.Landmark
+		want        string
+	}{
+		{30, 1, nil, "TPOT has doubled at c = 30.0."},
+		{33, 0.33, nil, "would double at c = 100, beyond the highest level, c=64."},
+		{33, 1, limit, "would double at c = 33.0, but no more than 12.0 requests are decoded at once."},
+		{32, 0, nil, "(least squares over 4 levels, R² = 1.00)."},
+	} {
+		c.Fit, c.AdmissionLimit = &analysis.LineFit{Alpha: tt.alpha, Beta: tt.beta, R2: 1, N: 4}, tt.limit
+		if got := strings.TrimSpace(fitSentence(&c)); !strings.HasSuffix(got, tt.want) {
+			t.Errorf("%q, want %q at its end", got, tt.want)
+		}
+	}
+}
+
+// A cost names the lengths of the levels that have any.
+func TestCostLengths(t *testing.T) {
+	of := func(lengths ...float64) *Item { // prompt and output of each level
+		var it Item
+		for i := 0; i < len(lengths); i += 2 {
+			it.Costs = append(it.Costs, analysis.Cost{Level: experiment.Load{Concurrency: i + 1}, MeanPrompt: lengths[i], MeanOutput: lengths[i+1]})
+		}
+		return &it
+	}
+	nan := math.NaN()
+	for _, tt := range []struct {
+		it   *Item
+		want string
+	}{
+		{of(nan, nan), "not known"},
+		{of(nan, nan, 500, 128), "500 prompt and 128 output tokens a request"},
+		{of(500, 100, 500, 128, nan, nan), "500 prompt tokens a request on average at c=1, and 100 to 128 output tokens"},
+	} {
+		if got := costLengths(tt.it); !strings.HasPrefix(got, tt.want) || strings.Contains(got, "NaN") {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}
+
+// Each steady-state rule is told in words.
+func TestSteadyRules(t *testing.T) {
+	for _, rule := range []experiment.SteadyState{experiment.SteadyClosed, experiment.SteadyLoaded, experiment.SteadyNone} {
+		if got := steadyRule(rule); strings.Contains(got, "/") || got == "" {
+			t.Errorf("%s is told as %q", rule, got)
 		}
 	}
 }

@@ -244,6 +244,9 @@ func steadyRule(r experiment.SteadyState) string {
 	switch r {
 	case experiment.SteadyClosed:
 		return "each worker's first requests are warm-up, starts are staggered, and the drain counts for latency but not for throughput"
+	case experiment.SteadyLoaded:
+		return "each worker's first requests are warm-up, starts are staggered, and further requests keep the load up until the last measured one has ended; " +
+			"throughput counts from the end of the last warm-up to then"
 	case experiment.SteadyNone:
 		return "none: every request counts, from the first to the last byte"
 	case "":

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/inferbook/inferbook/analysis"
@@ -26,7 +27,7 @@ func shapeBody(m *Material) string {
 		b.WriteString("- " + landmark(m, "Knee", tokensPerSecond, c.Knee, within))
 		b.WriteString("- " + landmark(m, "Plateau", tokensPerSecond, c.Plateau, within))
 		b.WriteString("- " + landmark(m, "Admission limit", unit{"", " requests decoding at once", 1}, c.AdmissionLimit, within))
-		b.WriteString("- " + fitSentence(c.Fit))
+		b.WriteString("- " + fitSentence(c))
 		for _, w := range c.Warnings {
 			b.WriteString("- Mind: " + inline(w) + "\n")
 		}
@@ -48,15 +49,28 @@ func landmark(m *Material, name string, u unit, l *analysis.Landmark, absent str
 	return s + "\n"
 }
 
-func fitSentence(f *analysis.LineFit) string {
+// fitSentence tells the line of TPOT over load, and where on it TPOT doubles: a
+// place that may lie beyond the loads that the line holds for.
+func fitSentence(c *analysis.Curve) string {
+	f := c.Fit
 	if f == nil {
 		return "**Cost of one more request:** no line was fitted, since fewer than three levels can be used.\n"
 	}
 	s := fmt.Sprintf("**Cost of one more request: TPOT = %s + %s × c** (least squares over %s, R² = %s).",
 		latency(f.Alpha).text(f.Alpha), latency(f.Beta).text(f.Beta), counted(f.N, "level"), digits(f.R2))
-	if f.Alpha > 0 && f.Beta > 0 {
-		s += fmt.Sprintf(" The first term is what a step costs alone, the second what each further request in flight adds; "+
-			"TPOT has doubled at c = %s.", digits(f.Alpha/f.Beta))
+	double := f.Doubling()
+	if math.IsNaN(double) {
+		return s + "\n"
+	}
+	s += " The first term is what a step costs alone, the second what each further request in flight adds; "
+	last := c.Levels[len(c.Levels)-1].Load
+	switch at := digits(double); {
+	case c.AdmissionLimit != nil && double > c.AdmissionLimit.Value:
+		s += fmt.Sprintf("on that line TPOT would double at c = %s, but no more than %s requests are decoded at once.", at, digits(c.AdmissionLimit.Value))
+	case double > float64(last.Concurrency):
+		s += fmt.Sprintf("on that line TPOT would double at c = %s, beyond the highest level, %s.", at, last)
+	default:
+		s += fmt.Sprintf("TPOT has doubled at c = %s.", at)
 	}
 	return s + "\n"
 }

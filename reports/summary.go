@@ -19,6 +19,9 @@ func summaryBody(m *Material) string {
 			cannot.WriteString("- " + s + "\n")
 		}
 	}
+	for _, s := range analysis.Between(curves(m)) {
+		cannot.WriteString("- **Side by side.** " + inline(s) + "\n")
+	}
 	if cannot.Len() > 0 {
 		b.WriteString("**Before any number, what these runs cannot support:**\n\n" + cannot.String() + "\n")
 	}
@@ -32,6 +35,15 @@ func summaryBody(m *Material) string {
 		b.WriteString("\n" + summarise(&m.Experiments[i]) + "\n")
 	}
 	return b.String()
+}
+
+// curves are those of all experiments, in the order of the report.
+func curves(m *Material) []analysis.Curve {
+	out := make([]analysis.Curve, len(m.Experiments))
+	for i := range m.Experiments {
+		out[i] = m.Experiments[i].Curve
+	}
+	return out
 }
 
 // operatingPoint is a level that a buyer or a learner asks about by name.
@@ -55,19 +67,31 @@ func operatingPoints(it *Item) []operatingPoint {
 		}
 		if k := it.Curve.Knee; k != nil && k.Concurrency == best.Load.Concurrency {
 			name += ", and knee"
+		} else if pastPlateau(it, best) {
+			name += ", past the plateau"
 		}
 		out = append(out, operatingPoint{name, best})
 	}
 	return out
 }
 
+// pastPlateau reports whether a level's load buys next to nothing over a smaller
+// one's, so that it is the highest by chance and dear in waiting.
+func pastPlateau(it *Item, l *analysis.Level) bool {
+	p := it.Curve.Plateau
+	return p != nil && l.Load.Concurrency > p.Concurrency
+}
+
 func writeOperatingPoints(b *strings.Builder, it *Item) {
-	points := operatingPoints(it)
+	points, who := operatingPoints(it), strong(it.Experiment.Title())
+	if it.Experiment.Environment.Simulated() {
+		who += " (simulated)"
+	}
 	if len(points) == 0 {
-		b.WriteString(row(strong(it.Experiment.Title()), "nothing was measured", "–", "–", "–", "–", "–"))
+		b.WriteString(row(who, "nothing was measured", "–", "–", "–", "–", "–"))
 	}
 	for i, p := range points {
-		title := strong(it.Experiment.Title())
+		title := who
 		if i > 0 {
 			title = ""
 		}
@@ -125,11 +149,18 @@ func summarise(it *Item) string {
 	if best == nil {
 		return s + " Nothing was measured that a throughput could be computed from."
 	}
-	s += "\n\n- **Highest output throughput:** " + tokensPerSecond.phrase(best.OutputThroughput) + " at " + best.Load.String()
+	what := "Highest output throughput"
+	if len(it.Curve.Levels) == 1 {
+		what = "Output throughput"
+	}
+	s += "\n\n- **" + what + ":** " + tokensPerSecond.phrase(best.OutputThroughput) + " at " + best.Load.String()
 	if math.IsNaN(best.TTFTP95.Value) {
 		s += fmt.Sprintf(", where E2E p95 is %s. TTFT was not observed.", latency(best.E2EP95.Value).phrase(best.E2EP95))
 	} else {
 		s += fmt.Sprintf(", where TTFT p95 is %s and TPOT p95 %s.", latency(best.TTFTP95.Value).phrase(best.TTFTP95), latency(best.TPOTP95.Value).phrase(best.TPOTP95))
+	}
+	if pastPlateau(it, best) {
+		s += fmt.Sprintf(" That is past the plateau at c=%d: more load than there buys waiting and next to no throughput.", it.Curve.Plateau.Concurrency)
 	}
 	s += kneeSentence(it, best)
 	if c := costAt(it.Costs, best.Load); c != nil {

@@ -21,6 +21,9 @@ type Request struct {
 	// Sample carries the identity of the request: Seq, Worker, Class, Phase,
 	// Scheduled, PromptAsked and OutputAsked. Make it with [experiment.NewSample].
 	Sample experiment.Sample
+	// ID is sent as X-Request-Id, so that a server's log can be joined with the
+	// samples; empty = none is sent. The package comment says what a run sends.
+	ID     string
 	Prompt string
 	// MaxTokens is the limit of output tokens, from 1.
 	MaxTokens int

@@ -16,6 +16,16 @@
 //   - Nothing is lost: a request that was cancelled is a sample too, and all
 //     samples are in the [Sink] before a run returns.
 //
+// # Request IDs
+//
+// Each request carries the header X-Request-Id: the experiment's ID, the point's
+// Ordinal, the worker, and how many requests the worker sent in the point before
+// it, with hyphens between them, such as 01J9ZQ4T8E6Y0V3N5R7W9B1C2D-0-3-17. The last
+// number is the sample's place, from 0, among its worker's samples in the order of
+// Seq, so that a server's log can be joined with the notebook. It holds no secret:
+// an experiment's ID tells when it was made. The simulated server serves requests
+// of one instant in the order of their IDs, so that a run is repeated exactly.
+//
 // # Steady state
 //
 // With a warm-up ([experiment.SteadyLoaded]) a point has three overlapping
@@ -50,6 +60,9 @@
 // measured Sent would add the rest of C−1 warm-up requests to the time and not to
 // the count, and give 15 % less. No measured request may end before the window
 // opens; where a warm-up outlasts one, it opens at the last warm-up's end before that.
+//
+// A point by time ends at its deadline, or when the last request sent before that
+// has ended; nobody waits for a worker that sits out an error.
 //
 // A point that a person interrupts follows [experiment.SteadyClosed]: the window
 // closes when sending stops, and what completes in the drain counts for latency

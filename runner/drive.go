@@ -86,9 +86,10 @@ type gate struct {
 	warm                         []experiment.Instant // Ends of warm-ups
 	end                          experiment.Instant   // last End of any
 
-	served bool  // whether some request met a usable endpoint
-	failed int   // requests that did not, as long as none did
-	err    error // *UnusableError once the endpoint is given up
+	served  bool              // whether some request met a usable endpoint
+	failed  int               // requests that did not, as long as none did
+	failure experiment.Sample // the last that failed
+	err     error             // *UnusableError once the endpoint is given up
 }
 
 func newGate(spec experiment.Spec, workers int) *gate {
@@ -160,17 +161,30 @@ func (g *gate) done(s *experiment.Sample) {
 			g.warm = append(g.warm, s.End)
 		}
 	}
-	if g.served || s.Outcome == experiment.Cancelled {
-		return
-	}
-	if !unusable(s) {
+	g.judge(s)
+}
+
+// judge gives the endpoint up once enough requests have shown that it serves nothing.
+func (g *gate) judge(s *experiment.Sample) {
+	switch {
+	case g.served || s.Outcome == experiment.Cancelled:
+	case !unusable(s):
 		g.served = true
-		return
+	default:
+		g.failed++
+		g.failure = *s
+		if g.failed >= max(10, 2*g.workers) {
+			g.giveUp()
+			g.halt(s.End)
+		}
 	}
-	g.failed++
-	if g.err == nil && (g.failed >= max(10, 2*g.workers) || g.failed == g.seq && g.settled(s.End)) {
-		g.err = &UnusableError{Requests: g.failed, Last: *s}
-		g.halt(s.End)
+}
+
+// giveUp says that the endpoint serves nothing. A person who has stopped the
+// point before has had the last word.
+func (g *gate) giveUp() {
+	if g.err == nil && !g.halted.Happened() {
+		g.err = &UnusableError{Requests: g.failed, Last: g.failure}
 	}
 }
 
@@ -191,7 +205,8 @@ func (g *gate) window() experiment.Window {
 		return w
 	case g.halted.Happened():
 		w.Rule = experiment.SteadyClosed
-		w.SendEnd = min(w.SendEnd, g.halted) // Never stays Never
+		// Never stays Never. A request may have been on its way out when sending stopped.
+		w.SendEnd = min(w.SendEnd, max(g.halted, w.Start))
 	}
 	for _, end := range g.warm {
 		if end < g.firstEnd && end < w.SendEnd {

@@ -228,7 +228,7 @@ func (s *stream) event(name, data []byte, at experiment.Instant) bool {
 	data = bytes.TrimSpace(data)
 	if string(data) == "[DONE]" {
 		s.done = true
-		s.out = append(s.out, "data: [DONE]\n\n"...)
+		s.out = append(s.out, "data: [DONE]\n"...)
 		s.end(at, io.EOF)
 		return false
 	}
@@ -258,7 +258,7 @@ func (s *stream) event(name, data []byte, at experiment.Instant) bool {
 		i += lf
 		s.out[i] = ' '
 	}
-	s.out = append(s.out, "\n\n"...)
+	s.out = append(s.out, '\n') // go-openai reads lines; an empty one more would double its work
 	s.queue = append(s.queue, arrival{at, s.reads})
 	return true
 }

@@ -194,6 +194,10 @@ func TestUnusableEndpoint(t *testing.T) {
 		{"many workers", refuse(404), func(s *experiment.Spec) { s.Concurrency = []int{8} }, true, 16, 1},
 		{"fewer than ten in all", refuse(404), func(s *experiment.Spec) { s.Requests = 3 }, true, 4, 1},
 		{"all measured", refuse(404), func(s *experiment.Spec) { s.Requests, s.Warmup = 3, 0 }, true, 3, 1},
+		// Five tries and up to three cool-downs, of which some are cancelled.
+		{"one measured request", refuse(404), func(s *experiment.Spec) { s.Requests, s.Concurrency = 1, []int{4} }, true, 5, 1},
+		// The last of the five fails before the deadline, and its pause goes on beyond it.
+		{"by time", nil, func(s *experiment.Spec) { s.Requests, s.Duration, s.Warmup = 0, experiment.Duration(2*time.Second), 0 }, true, 5, 1},
 		// A server that is busy is measured.
 		{"overloaded", refuse(429), func(s *experiment.Spec) { s.Requests = 20 }, false, 21, 2},
 	} {

@@ -121,6 +121,7 @@ func TestRetryAfter(t *testing.T) {
 		{429, "Retry-After: soon\r\n", 0},
 		{429, "Retry-After: -1\r\n", 0},
 		{429, "Retry-After: Inf\r\n", 24 * time.Hour},
+		{429, "Retry-After: NaN\r\n", 0},
 		{429, "", 0},
 	} {
 		server := clientAlways(clientWhole(row.status, row.header, `{"error":{"message":"slow down"}}`)...)

@@ -120,7 +120,7 @@ func excerpt(s string) string {
 // retryAfter reads the header of that name: seconds, or a date; 0 = none.
 func retryAfter(h http.Header) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
-	if n, err := strconv.ParseFloat(v, 64); err == nil {
+	if n, err := strconv.ParseFloat(v, 64); err == nil && n == n { // NaN is none
 		const day = 24 * time.Hour // nobody means more, and a float may say infinity
 		return time.Duration(min(max(n, 0), day.Seconds()) * float64(time.Second))
 	}

@@ -58,7 +58,7 @@ func (r *Run) each(ctx context.Context, stop <-chan struct{}, anchor func() time
 		}
 		p := &running{
 			anchor: anchor(),
-			work:   workload{spec: r.Plan.Spec, seed: planned.Seed, workers: planned.Load.Concurrency, salt: r.ExperimentID},
+			work:   workload{spec: r.Plan.Spec, seed: planned.Seed, ordinal: planned.Ordinal, workers: planned.Load.Concurrency, salt: r.ExperimentID},
 		}
 		p.point = experiment.Point{
 			ID: r.IDs.New(), ExperimentID: r.ExperimentID,
@@ -75,6 +75,9 @@ func (r *Run) each(ctx context.Context, stop <-chan struct{}, anchor func() time
 			}
 		}
 		if err := r.Sink.StartPoint(ctx, p.point); err != nil {
+			if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+				return experiment.Interrupted, nil // the sink was waiting, and the person was not
+			}
 			return experiment.Failed, fmt.Errorf("saving the start of point %d: %w", i, err)
 		}
 		err := drive(p)
@@ -94,6 +97,9 @@ func (r *Run) each(ctx context.Context, stop <-chan struct{}, anchor func() time
 
 // finish puts into the point what its gate knows of how it ended.
 func (g *gate) finish(pt *experiment.Point, sinkErr error) error {
+	if !g.served && g.failed > 0 {
+		g.giveUp() // fewer requests than it takes to be sure, but there were no others
+	}
 	pt.Window = g.window()
 	switch {
 	case sinkErr != nil:
@@ -134,6 +140,7 @@ type closedLoop struct {
 
 	mu      sync.Mutex // guards what follows
 	gate    *gate
+	ending  *time.Timer // runs at the gate's deadline; nil = it has none yet
 	live    live
 	vitals  vitals
 	sinkErr error
@@ -164,6 +171,9 @@ func (l *closedLoop) drive(stop <-chan struct{}) error {
 	go func() { workers.Wait(); close(finished) }()
 
 	l.wait(finished, stop)
+	if l.ending != nil {
+		l.ending.Stop()
+	}
 
 	l.point.Health = l.vitals.health(stampRead)
 	before.addTo(&l.point.Health)
@@ -210,7 +220,7 @@ func (l *closedLoop) now() experiment.Instant { return experiment.Instant(time.S
 func (l *closedLoop) worker(id int, next asked, due experiment.Instant) {
 	following := l.work.ahead(l.sending, id)
 	failures := 0
-	for {
+	for k := 0; ; k++ {
 		if !l.until(due) {
 			return
 		}
@@ -222,7 +232,7 @@ func (l *closedLoop) worker(id int, next asked, due experiment.Instant) {
 		if t.phase != experiment.Measured {
 			ctx = l.load
 		}
-		s := l.run.Client.Do(ctx, l.anchor, l.work.address(id, next, t, due))
+		s := l.run.Client.Do(ctx, l.anchor, l.work.address(id, k, next, t, due))
 		if !s.End.Happened() {
 			s.End = l.now()
 		}
@@ -262,7 +272,20 @@ func (l *closedLoop) admit(id int, due experiment.Instant) (ticket, bool) {
 	if l.gate.settled(due) {
 		l.cancelLoad()
 	}
+	if l.ending == nil && l.gate.deadline.Happened() {
+		l.ending = time.AfterFunc(l.gate.deadline.Sub(l.now()), l.settle)
+	}
 	return t, ok
+}
+
+// settle ends the point at its deadline if no measured request is in flight
+// then: workers that sit out a pause after an error have nothing to wait for.
+func (l *closedLoop) settle() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gate.settled(l.now()) {
+		l.cancelLoad()
+	}
 }
 
 // done takes note of a request that has ended, and hands it over.

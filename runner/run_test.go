@@ -1,10 +1,13 @@
 package runner
 
 import (
+	stdcmp "cmp"
 	"context"
 	"errors"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -169,27 +172,39 @@ func TestVirtualEqualsHTTP(t *testing.T) {
 		// With more workers the virtual engine comes to rest before the second point.
 		{"two points, twice warm", func(s *experiment.Spec) { s.Requests, s.Concurrency, s.Warmup = 6, []int{1, 1}, 2 }},
 		{"by time", func(s *experiment.Spec) { s.Requests, s.Duration = 0, experiment.Duration(20*time.Second) }},
+		// Many requests leave at one instant in these.
+		{"sixteen workers", func(s *experiment.Spec) { s.Requests, s.Concurrency = 64, []int{16} }},
+		{"sixteen workers in lock step", func(s *experiment.Spec) { s.Requests, s.Concurrency, s.Warmup, s.Jitter = 64, []int{16}, 0, 0 }},
+		{"twelve workers by time", func(s *experiment.Spec) {
+			s.Requests, s.Duration, s.Concurrency = 0, experiment.Duration(10*time.Second), []int{12}
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p, want := driveWithoutTies(t, tt.edit)
+			p, want := driveDecided(t, tt.edit)
 			synctest.Test(t, func(t *testing.T) {
 				stack := newDriveStack(t, p, driveSimulator(t, sim.Config{GPU: "h100-sxm"}).Handler())
 				if status, err := stack.run.Do(t.Context(), nil); err != nil || status != experiment.Complete {
 					t.Fatal(status, err)
 				}
-				unset := cmpopts.IgnoreFields(experiment.Sample{}, "Connected", "Headers", "HTTPStatus", "Protocol", "Reused", "OutputHash", "Server")
-				bySeq := cmpopts.SortSlices(func(a, b experiment.Sample) bool { return a.Seq < b.Seq })
+				// Of requests that leave at one instant, goroutines decide which one is counted first.
+				unset := cmpopts.IgnoreFields(experiment.Sample{}, "Seq", "Connected", "Headers", "HTTPStatus", "Protocol", "Reused", "OutputHash")
+				byWorker := cmpopts.SortSlices(func(a, b experiment.Sample) bool {
+					return stdcmp.Or(stdcmp.Compare(a.Worker, b.Worker), stdcmp.Compare(a.Sent, b.Sent)) < 0
+				})
 				// Whether a token of the very instant of a cancellation is still seen is a matter of luck.
 				for _, sink := range []*driveSink{want, stack.sink} {
 					for _, samples := range sink.samples {
 						for i := range samples {
-							if s := &samples[i]; s.Outcome == experiment.Cancelled {
+							s := &samples[i]
+							if s.Outcome == experiment.Cancelled {
 								s.Gaps, s.LastContent, s.OutputTokens, s.Events, s.Reads = nil, 0, 0, 0, 0
 							}
+							// Over HTTP the experiment's ID stands before the request's.
+							s.Server = strings.Replace(s.Server, stack.run.ExperimentID+"-", "", 1)
 						}
 					}
 				}
-				if d := cmp.Diff(want.samples, stack.sink.samples, unset, bySeq, cmpopts.EquateEmpty()); d != "" {
+				if d := cmp.Diff(want.samples, stack.sink.samples, unset, byWorker, cmpopts.EquateEmpty()); d != "" {
 					t.Errorf("samples, virtual (-) and through HTTP (+):\n%.3000s", d)
 				}
 				for i, p := range stack.sink.points {
@@ -202,10 +217,10 @@ func TestVirtualEqualsHTTP(t *testing.T) {
 	}
 }
 
-// driveWithoutTies finds a seed with which no two requests leave at one instant:
-// which of them a server takes first is then decided by the order of goroutines
-// and not by a rule.
-func driveWithoutTies(t *testing.T, edit func(*experiment.Spec)) (Plan, *driveSink) {
+// driveDecided finds a seed with which the workers that become free at one
+// instant all send a request of one phase, or none. Which of them gets the last
+// measured request is otherwise decided by the order of goroutines.
+func driveDecided(t *testing.T, edit func(*experiment.Spec)) (Plan, *driveSink) {
 	t.Helper()
 seeds:
 	for seed := range uint64(100) {
@@ -215,17 +230,40 @@ seeds:
 			t.Fatal(status, err)
 		}
 		sink.check(t)
-		for _, samples := range sink.samples {
-			sent := map[experiment.Instant]bool{}
-			for _, s := range samples {
-				if sent[s.Sent] {
+		ties := 0
+		for i, samples := range sink.samples {
+			work := workload{spec: p.Spec, workers: p.Points[i].Load.Concurrency}
+			free := make([]experiment.Instant, work.workers) // since when
+			for worker := range free {
+				free[worker] = experiment.Instant(work.stagger(worker))
+			}
+			next := map[experiment.Instant]experiment.Phase{} // of those who were free at an instant
+			take := func(at experiment.Instant, phase experiment.Phase) bool {
+				before, tie := next[at]
+				next[at] = phase
+				if tie {
+					ties++
+				}
+				return !tie || before == phase
+			}
+			for _, s := range slices.SortedFunc(slices.Values(samples), func(a, b experiment.Sample) int { return stdcmp.Compare(a.Sent, b.Sent) }) {
+				if !take(free[s.Worker], s.Phase) {
 					continue seeds
 				}
-				sent[s.Sent] = true
+				free[s.Worker] = s.End
+				if s.Outcome == experiment.Cancelled {
+					free[s.Worker] = experiment.Never // the end of the point, not its own
+				}
+			}
+			for _, at := range free {
+				if at.Happened() && !take(at, "") {
+					continue seeds
+				}
 			}
 		}
+		t.Logf("seed %d: %d requests leave together with another", seed, ties)
 		return p, sink
 	}
-	t.Fatal("each of 100 seeds makes two requests leave at one instant")
+	t.Fatal("with each of 100 seeds the order of goroutines decides something")
 	return Plan{}, nil
 }

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,9 +21,10 @@ func SimulatorConfig(s experiment.Simulator, seed uint64) sim.Config {
 // time: no HTTP, no waiting, and the same bytes each time. The engine's time 0 is
 // start, the anchor of the first point, and it runs on from point to point.
 //
-// A sample is the one that Do records against a simulated server: the same times
-// and counts, as long as no two requests leave at one instant, of which the server
-// would take the first at random. What has no counterpart without HTTP stays
+// A sample is the one that Do records against a simulated server: the same times,
+// counts and account. Of requests that leave at one instant both take the least ID
+// first; only where such a tie decides who sends the last measured request does Do
+// leave it to the order of goroutines. What has no counterpart without HTTP stays
 // unset: connection, headers, status and hash of the output. Between two points the
 // engine comes to rest. A request that it refuses, because it does not fit the
 // context, ends the run.
@@ -68,20 +70,17 @@ func (v *virtualLoop) drive(ctx context.Context, stop <-chan struct{}) error {
 	for worker := range v.work.workers {
 		v.send(worker, experiment.Instant(v.work.stagger(worker)))
 	}
-	err := v.loop.Run(func(t sim.Truth) { v.done(ctx, stop, t) })
+	simErr := errors.Join(v.loop.Run(func(t sim.Truth) { v.done(ctx, stop, t) }), v.err)
 	v.point.Health = v.vitals.health(stampSimulator)
-	finishErr := v.gate.finish(&v.point, v.sinkErr)
-	if err == nil {
-		err = v.err
-	}
-	if err != nil {
+	err := v.gate.finish(&v.point, v.sinkErr)
+	if simErr != nil {
 		v.point.Status = experiment.Failed
-		return fmt.Errorf("simulating point %d: %w", v.point.Ordinal, err)
+		err = errors.Join(fmt.Errorf("simulating point %d: %w", v.point.Ordinal, simErr), err)
 	}
 	last := v.live.progress(v.work.spec, max(v.gate.end, 0))
 	last.Finished = true
 	v.watch(last)
-	return finishErr
+	return err
 }
 
 // send gives a worker that is free at an instant its next request, if there is one.
@@ -93,9 +92,10 @@ func (v *virtualLoop) send(worker int, due experiment.Instant) {
 	k := v.sent[worker]
 	v.sent[worker]++
 	f := &flight{
-		// Of arrivals at one instant the engine serves the one with the least ID first.
-		id:      fmt.Sprintf("%d-%d-%d", v.point.Ordinal, worker, k),
-		request: v.work.address(worker, v.work.request(worker, k), t, due),
+		// Of arrivals at one instant the engine serves the one with the least ID first,
+		// so these sort as the ones that go over HTTP do.
+		id:      v.work.requestID(worker, k),
+		request: v.work.address(worker, k, v.work.request(worker, k), t, due),
 	}
 	err := v.loop.Submit(sim.Request{
 		ID: f.id, Arrive: v.base + due.Sub(0),
@@ -185,7 +185,6 @@ func (v *virtualLoop) sample(f *flight, t sim.Truth) experiment.Sample {
 	s.Outcome, s.Finish, s.Model = experiment.OK, t.FinishReason, v.deployment.ServedName
 	s.LastContent, s.Reads = s.End, max(s.Reads, 1)
 	s.PromptTokens, s.CachedTokens, s.OutputTokens, s.Counted = t.PromptTokens, t.CachedTokens, t.OutputTokens, experiment.CountedUsage
-	// The times of the tokens are left out: the gaps hold them exactly.
 	s.Server = string(v.deployment.Account(t).JSON())
 	return s
 }

@@ -45,6 +45,7 @@ const (
 type workload struct {
 	spec    experiment.Spec
 	seed    uint64
+	ordinal int // of the point
 	workers int
 	// salt is in every nonce. It is the experiment's ID: with the seed alone, doing
 	// a run again would measure the prefix cache that the first one has filled.
@@ -156,10 +157,16 @@ func (w workload) ahead(ctx context.Context, worker int) <-chan asked {
 	return ch
 }
 
+// requestID names the k-th request of a worker. No other request of the
+// experiment has the name, and another run of the same plan gives the same names.
+func (w workload) requestID(worker, k int) string {
+	return fmt.Sprintf("%d-%d-%d", w.ordinal, worker, k)
+}
+
 // address makes a request that is ready to send of what is asked.
-func (w workload) address(worker int, a asked, t ticket, due experiment.Instant) Request {
+func (w workload) address(worker, k int, a asked, t ticket, due experiment.Instant) Request {
 	s := experiment.NewSample(t.seq)
 	s.Worker, s.Phase, s.Scheduled = worker, t.phase, due
 	s.PromptAsked, s.OutputAsked = a.promptTokens, a.outputTokens
-	return Request{Sample: s, Prompt: a.prompt, MaxTokens: a.outputTokens}
+	return Request{Sample: s, ID: w.salt + "-" + w.requestID(worker, k), Prompt: a.prompt, MaxTokens: a.outputTokens}
 }

@@ -36,7 +36,7 @@ ENVIRONMENT
   NO_COLOR           no colour
 `
 
-const commandHelp = `inferbook {{.FullName}}: {{.Usage}}
+const commandHelp = `{{.HelpName}}: {{.Usage}}
 
 EXAMPLES
 {{.UsageText}}
@@ -47,7 +47,7 @@ FLAGS{{range .VisibleFlags}}
   {{.}}{{end}}
 {{end}}`
 
-const groupHelp = `inferbook {{.FullName}}: {{.Usage}}
+const groupHelp = `{{.HelpName}}: {{.Usage}}
 
 EXAMPLES
 {{.UsageText}}
@@ -68,7 +68,7 @@ func (p *program) app() *cli.App {
 		Writer:                p.out, ErrWriter: p.err,
 		HideVersion: true, HideHelpCommand: true,
 		ExitErrHandler: func(*cli.Context, error) {},
-		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return usage("%w", err) },
+		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return appFlagError(err) },
 		Action: func(c *cli.Context) error {
 			if c.Bool("version") {
 				return p.printVersion(false)
@@ -100,18 +100,15 @@ func finishCommand(c *cli.Command) {
 	if len(c.Subcommands) > 0 {
 		c.CustomHelpTemplate = groupHelp
 	}
+	for _, f := range c.Flags {
+		if b, ok := f.(*cli.BoolFlag); ok {
+			b.DisableDefaultText = true // "(default: false)" on every line says nothing
+		}
+	}
 	c.OnUsageError = func(ctx *cli.Context, err error, _ bool) error { return flagError(c, err) }
 	for _, sub := range c.Subcommands {
 		finishCommand(sub)
 	}
-}
-
-// flagError turns the flag package's error into one sentence with a suggestion.
-func flagError(c *cli.Command, err error) error {
-	if flag, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: "); ok {
-		return unknownFlag(c, flag)
-	}
-	return usage("%s: %w", c.Name, err)
 }
 
 // storeExit gives the exit status for an error of the notebook.
@@ -120,8 +117,11 @@ func storeExit(err error) (int, bool) {
 	if !errors.As(err, &e) {
 		return 0, false
 	}
-	if e.Code == store.Conflict {
+	switch e.Code {
+	case store.Conflict:
 		return exitConflict, true
+	case store.Invalid:
+		return exitUsage, true
 	}
 	return exitFailure, true
 }
@@ -134,7 +134,7 @@ func oneRef(c *cli.Context, what string) (string, error) {
 	case 1:
 		return c.Args().First(), nil
 	}
-	return "", usage("%s takes one %s and was given %d: %s", c.Command.Name, what, c.NArg(), strings.Join(c.Args().Slice(), " "))
+	return "", usage("%s takes one argument, %s, and was given %d: %s", c.Command.Name, what, c.NArg(), strings.Join(c.Args().Slice(), " "))
 }
 
 func example(what string) string {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -16,6 +18,9 @@ func permute(app *cli.App, args []string) ([]string, error) {
 	var path []string
 	var cmd *cli.Command
 	commands := app.Commands
+	if len(args) > 0 && args[0] == "help" {
+		args = append(args[1:len(args):len(args)], "--help") // as git and go have it
+	}
 	for len(args) > 0 && len(commands) > 0 && !strings.HasPrefix(args[0], "-") {
 		next := find(commands, args[0])
 		if next == nil {
@@ -102,9 +107,60 @@ func unknownFlag(c *cli.Command, flag string) error {
 		names = append(names, f.Names()...)
 	}
 	if near := nearest(names, bare); near != "" {
-		return usage("%s has no flag %s; did you mean --%s?", c.Name, flag, near)
+		return usage("%s has no flag %s; did you mean %s?", c.Name, dashed(bare), dashed(near))
 	}
-	return usage("%s has no flag %s; `inferbook %s --help` lists them", c.Name, flag, c.Name)
+	return usage("%s has no flag %s; `%s --help` lists them", c.Name, dashed(bare), c.HelpName)
+}
+
+// dashed writes a flag as a person types it; the flag package has one dash for all.
+func dashed(name string) string {
+	name = strings.TrimLeft(name, "-")
+	if len(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
+}
+
+// badValue is how the flag package reports a value that it cannot read.
+var badValue = regexp.MustCompile(`^invalid (?:boolean )?value "(.*)" for (?:flag )?-([^:]+): `)
+
+// flagError turns the flag package's error into one sentence with a suggestion.
+func flagError(c *cli.Command, err error) error {
+	text := err.Error()
+	if flag, ok := strings.CutPrefix(text, "flag provided but not defined: "); ok {
+		return unknownFlag(c, flag)
+	}
+	if flag, ok := strings.CutPrefix(text, "flag needs an argument: "); ok {
+		return usage("%s needs a value; `%s --help` says which", dashed(flag), c.HelpName)
+	}
+	if m := badValue.FindStringSubmatch(text); m != nil {
+		return usage("%s is %q, which is not %s", dashed(m[2]), m[1], valueKind(c, m[2]))
+	}
+	return usage("%s: %w", c.Name, err)
+}
+
+// valueKind says what the flag takes.
+func valueKind(c *cli.Command, name string) string {
+	for _, f := range c.Flags {
+		if !slices.Contains(f.Names(), name) {
+			continue
+		}
+		switch f.(type) {
+		case *cli.BoolFlag:
+			return "true or false"
+		case *cli.IntFlag, *cli.Uint64Flag:
+			return "a whole number"
+		}
+	}
+	return "a number"
+}
+
+// appFlagError is for a flag that stands before any command.
+func appFlagError(err error) error {
+	if flag, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: "); ok {
+		return usage("%s stands before any command; flags follow their command, as in `inferbook ls --json`", dashed(flag))
+	}
+	return usage("%w", err)
 }
 
 // nearest gives the name most like word by Jaro–Winkler similarity, or nothing

@@ -2,11 +2,15 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/inferbook/inferbook/experiment"
 	"github.com/inferbook/inferbook/experiment/store"
+	"github.com/inferbook/inferbook/runner/sim"
 )
 
 func (p *program) completionCommand() *cli.Command {
@@ -60,12 +64,17 @@ func (p *program) completionAction(c *cli.Context) error {
 // following lists what may come after the words typed so far: commands, or the
 // command's flags, subcommands and the experiments or readings it takes.
 func (p *program) following(c *cli.Context, typed []string) []string {
-	var words []string
+	var words, path []string
 	commands := c.App.Commands
 	var cmd *cli.Command
 	for _, w := range typed {
 		if next := find(commands, w); next != nil {
-			cmd, commands = next, next.Subcommands
+			cmd, commands, path = next, next.Subcommands, append(path, next.Name)
+		}
+	}
+	if cmd != nil && strings.HasPrefix(typed[len(typed)-1], "-") {
+		if flag := valueFlag(cmd, typed[len(typed)-1]); flag != "" {
+			return p.values(c, flag)
 		}
 	}
 	for _, sub := range commands {
@@ -81,12 +90,55 @@ func (p *program) following(c *cli.Context, typed []string) []string {
 			}
 		}
 	}
-	return append(words, p.names(c, typed[0])...)
+	return append(words, p.names(c, strings.Join(path, " "))...)
 }
 
-// names lists the notebook's experiments, or its readings. Without a notebook
-// there are none.
+// valueFlag gives the name of the flag that the word is, when a value follows it.
+func valueFlag(cmd *cli.Command, word string) string {
+	bare := strings.TrimLeft(word, "-")
+	for _, f := range cmd.Flags {
+		if _, isBool := f.(*cli.BoolFlag); !isBool && slices.Contains(f.Names(), bare) {
+			return f.Names()[0]
+		}
+	}
+	return ""
+}
+
+// values lists what a flag may be given; nothing where that is the person's own,
+// so that the shell offers file names.
+func (p *program) values(c *cli.Context, flag string) []string {
+	var words []string
+	switch flag {
+	case "reading":
+		return p.names(c, "readings show")
+	case "figure":
+		return figureKinds
+	case "endpoint":
+		return []string{string(experiment.Chat), string(experiment.Completions)}
+	case "precision":
+		return []string{"bf16", "fp8"}
+	case "gpu":
+		for _, g := range sim.GPUs() {
+			words = append(words, g.Name)
+		}
+	case "runtime":
+		for _, r := range sim.Runtimes() {
+			words = append(words, r.Name)
+		}
+	}
+	return words
+}
+
+// names lists what a command's arguments may be: experiments, readings, shells.
+// Without a notebook there are no experiments and no readings.
 func (p *program) names(c *cli.Context, command string) []string {
+	switch command {
+	case "completion":
+		return slices.Sorted(maps.Keys(completionScripts))
+	case "show", "curve", "cost", "note", "report new", "tag", "rename", "rm", "restore", "readings show", "readings status":
+	default:
+		return nil
+	}
 	path, exists, err := p.notebookPath(c)
 	if err != nil || !exists {
 		return nil
@@ -97,7 +149,7 @@ func (p *program) names(c *cli.Context, command string) []string {
 	}
 	defer nb.Close()
 	var words []string
-	if command == "readings" {
+	if strings.HasPrefix(command, "readings") {
 		list, err := nb.Readings(c.Context)
 		if err != nil {
 			return nil
@@ -107,7 +159,7 @@ func (p *program) names(c *cli.Context, command string) []string {
 		}
 		return words
 	}
-	list, err := nb.List(c.Context, store.Filter{Limit: 100})
+	list, err := nb.List(c.Context, store.Filter{Limit: 100, Trash: command == "restore"})
 	if err != nil {
 		return nil
 	}

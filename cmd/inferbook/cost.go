@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -23,12 +24,12 @@ func (p *program) costCommand() *cli.Command {
 		Description: "A price is per GPU and hour, and is stored in the notebook under the experiment's GPU. There is no default:\n" +
 			"for one GPU in one month prices differ by a factor of three, and without a price there is no cost.",
 		Flags: []cli.Flag{
-			&cli.Float64Flag{Name: "price", Usage: "USD per GPU-hour"},
+			&cli.Float64Flag{Name: "price", Usage: "`USD` per GPU-hour", DefaultText: "the newest in the notebook for this GPU"},
 			&cli.StringFlag{Name: "price-date", Usage: "the `DAY` on which that price was true, as 2026-05-20"},
-			&cli.StringFlag{Name: "price-source", Usage: "where the price comes from: an invoice, a quote, a URL"},
-			&cli.IntFlag{Name: "gpus", Usage: "GPUs that are paid for (default: those recorded)"},
-			&cli.Float64Flag{Name: "utilisation", Usage: "share of the paid hours spent at that load, above 0 and up to 1", Value: 1},
-			&cli.Float64Flag{Name: "price-ratio", Usage: "how many times an input token's price an output token bears, for the allocated cost", Value: 4},
+			&cli.StringFlag{Name: "price-source", Usage: "`WHERE` the price comes from: an invoice, a quote, a URL"},
+			&cli.IntFlag{Name: "gpus", Usage: "`N` GPUs are paid for", DefaultText: "those recorded"},
+			&cli.Float64Flag{Name: "utilisation", Usage: "`SHARE` of the paid hours spent at that load, above 0 and up to 1", Value: 1},
+			&cli.Float64Flag{Name: "price-ratio", Usage: "an output token bears `X` times the price of an input token, in the allocated cost", Value: 4},
 			jsonFlag(), dbFlag(),
 		},
 		Action: p.costAction,
@@ -141,12 +142,13 @@ func (p *program) printCosts(v *view, costs []analysis.Cost) {
 	fmt.Fprintf(p.out, "$%.2f per GPU-hour × %d GPU on %s (%s) · busy %.0f %% of paid hours · %.0f tokens in and %.0f out a request\n",
 		one.Price.USDHour, one.GPUs, one.Price.Date.Format(time.DateOnly), one.Price.Source, one.Utilisation*100, one.MeanPrompt, one.MeanOutput)
 	fmt.Fprintf(p.out, "USD per million tokens; allocated: an output token bears %g times an input token; failed requests cost time and yield nothing\n\n", one.PriceRatio)
-	t := newTable(p.out, "C", "output only [95 %]", "total", "allocated in", "allocated out", "per 1,000 requests", "TTFT p95", "TPOT p95")
+	var rows [][]any
 	for _, cost := range costs {
-		t.AppendRow([]any{cost.Level.Concurrency, interval(cost.OutputOnly, usd), usd(cost.Total.Value), usd(cost.AllocatedInput.Value),
+		rows = append(rows, []any{cost.Level.Concurrency, interval(cost.OutputOnly, usd), usd(cost.Total.Value), usd(cost.AllocatedInput.Value),
 			usd(cost.AllocatedOutput.Value), usd(cost.PerThousandRequests.Value), ms(cost.TTFTP95.Value), ms(cost.TPOTP95.Value)})
 	}
-	t.Render()
+	p.fit([]any{"C", "output only [95 %]", "total", "allocated in", "allocated out", "per 1,000 requests", "TTFT p95", "TPOT p95"}, rows,
+		"output only [95 %]", "TPOT p95", "TTFT p95", "per 1,000 requests")
 	var warnings []string
 	for _, cost := range costs {
 		warnings = append(warnings, cost.Warnings...)
@@ -156,7 +158,8 @@ func (p *program) printCosts(v *view, costs []analysis.Cost) {
 	}
 }
 
-// usd writes an amount of money with three significant digits.
+// usd writes an amount of money with three significant digits, to the cent from
+// one dollar and in whole dollars from a hundred.
 func usd(v float64) string {
 	if s := num(v); s == "–" || s == "∞" {
 		return s
@@ -164,8 +167,8 @@ func usd(v float64) string {
 	switch {
 	case v >= 100:
 		return fmt.Sprintf("$%.0f", v)
-	case v >= 1:
+	case v >= 1 || v <= 0:
 		return fmt.Sprintf("$%.2f", v)
 	}
-	return fmt.Sprintf("$%.3g", v)
+	return fmt.Sprintf("$%.*f", 2-int(math.Floor(math.Log10(v))), v)
 }

@@ -24,12 +24,12 @@ func (p *program) curveCommand() *cli.Command {
 	return &cli.Command{
 		Name: "curve", Usage: "throughput against latency: the table, what its shape says, and figures",
 		UsageText: examples("inferbook curve exp-3", "inferbook curve exp-3 exp-4 -o curve.svg", "inferbook curve exp-3 --figure load -o load.png",
-			"inferbook curve exp-3 --figure timeline --at 8 -o timeline.pdf", "inferbook curve exp-3 -o figures/     every figure"),
+			"inferbook curve exp-3 --figure timeline --at 8 -o timeline.pdf", "inferbook curve exp-3 -o figures/                every figure"),
 		Description: "Figures: " + strings.Join(figureKinds, ", ") + ". The format is the file's ending: svg, png or pdf.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "draw into `FILE`, or every figure into FOLDER/"},
-			&cli.StringFlag{Name: "figure", Usage: "which figure: " + strings.Join(figureKinds, ", "), Value: "ttft"},
-			&cli.IntFlag{Name: "at", Usage: "the load level of a timeline (default: the highest)"},
+			&cli.StringFlag{Name: "figure", Usage: "`KIND` of figure: " + strings.Join(figureKinds, ", "), Value: "ttft"},
+			&cli.IntFlag{Name: "at", Usage: "the load `LEVEL` of a timeline", DefaultText: "the highest"},
 			jsonFlag(), dbFlag(),
 		},
 		Action: p.curveAction,

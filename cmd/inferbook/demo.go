@@ -159,7 +159,7 @@ func (p *program) makeExample(ctx context.Context, out string) error {
 	at := exampleStart
 	q.now = func() time.Time { return at }
 	q.ids = experiment.NewSeededIDs(1, q.now)
-	q.host = func(context.Context) []experiment.Fact { return nil }
+	q.host = noHost
 	for _, s := range exampleSteps() {
 		if err := q.runSteps(ctx, []step{s}, db); err != nil {
 			return err
@@ -178,6 +178,9 @@ func (p *program) makeExample(ctx context.Context, out string) error {
 	}
 	return nb.Backup(ctx, out)
 }
+
+// noHost leaves this machine out of the record.
+func noHost(context.Context) []experiment.Fact { return nil }
 
 // exampleSteps are the commands that the example notebook is made of.
 func exampleSteps() []step {

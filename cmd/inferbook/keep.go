@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -23,6 +24,11 @@ func (p *program) tagCommand() *cli.Command {
 			return p.change(c, func(ctx context.Context, nb *store.Notebook, e *experiment.Experiment) (string, error) {
 				tags := c.Args().Tail()
 				if c.Bool("remove") {
+					for _, tag := range tags {
+						if !slices.Contains(e.Tags, tag) {
+							return "", usage("%s has no tag %q; it has: %s", e.Alias(), tag, strings.Join(e.Tags, " "))
+						}
+					}
 					return "untagged " + strings.Join(tags, " "), nb.Untag(ctx, e.ID, tags...)
 				}
 				return "tagged " + strings.Join(tags, " "), nb.Tag(ctx, e.ID, tags...)
@@ -40,7 +46,11 @@ func (p *program) renameCommand() *cli.Command {
 				return usage("rename needs an experiment and a name, such as exp-3 \"a10g baseline\"")
 			}
 			return p.change(c, func(ctx context.Context, nb *store.Notebook, e *experiment.Experiment) (string, error) {
-				return "is now " + c.Args().Get(1), nb.Rename(ctx, e.ID, c.Args().Get(1))
+				done := "is now " + c.Args().Get(1)
+				if c.Args().Get(1) == "" {
+					done = "has no name now"
+				}
+				return done, nb.Rename(ctx, e.ID, c.Args().Get(1))
 			})
 		},
 	}

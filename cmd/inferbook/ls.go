@@ -20,7 +20,7 @@ func (p *program) lsCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "tag", Usage: "only those with this `TAG`"},
 			&cli.StringFlag{Name: "text", Usage: "only those with this `TEXT` in name, message, model, runtime or hardware"},
-			&cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Usage: "at most this many, newest first; 0 = all", Value: 50},
+			&cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Usage: "at most `N`, newest first; 0 = all", Value: 50},
 			&cli.BoolFlag{Name: "trash", Usage: "the deleted ones instead"},
 			jsonFlag(), dbFlag(),
 		},
@@ -52,6 +52,9 @@ func (p *program) lsAction(c *cli.Context) error {
 	if c.NArg() > 0 {
 		return usage("ls takes no argument; to filter use --tag or --text, to look at one use `inferbook show %s`", c.Args().First())
 	}
+	if c.Int("limit") < 0 {
+		return usage("--limit is %d; write how many lines, or 0 for all", c.Int("limit"))
+	}
 	nb, err := p.look(c)
 	if err != nil {
 		return err
@@ -75,16 +78,17 @@ func (p *program) lsAction(c *cli.Context) error {
 		p.hint("no experiment matches; `inferbook run` records one")
 		return nil
 	}
-	t := newTable(p.out, "", "name", "when", "what ran", "tokens", "points", "ok/sent", "peak tok/s", "at", "TTFT p95 there", "tags")
+	var rows [][]any
 	for i, v := range views {
 		name := v.Name
 		if v.Status != experiment.Complete {
 			name = strings.TrimSpace(name + " (" + string(v.Status) + ")")
 		}
-		t.AppendRow([]any{v.Alias, name, when(list[i].Started), v.Label, fmt.Sprintf("%d→%d", v.InputTokens, v.OutputTokens), v.Points,
+		rows = append(rows, []any{v.Alias, name, when(list[i].Started), v.Label, fmt.Sprintf("%d→%d", v.InputTokens, v.OutputTokens), v.Points,
 			fmt.Sprintf("%d/%d", v.OK, v.Sent), num(orNaN(v.PeakTokS)), atLoad(v.PeakLoad), ms(orNaN(v.TTFTP95)), strings.Join(v.Tags, " ")})
 	}
-	t.Render()
+	p.fit([]any{"", "name", "when", "what ran", "tokens", "points", "ok/sent", "peak tok/s", "at", "TTFT p95 there", "tags"}, rows,
+		"points", "tokens", "tags", "TTFT p95 there", "when", "ok/sent")
 	return nil
 }
 

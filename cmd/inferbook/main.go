@@ -25,7 +25,7 @@ func Main() int {
 	p := &program{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		outTTY: isTerminal(os.Stdout), errTTY: isTerminal(os.Stderr), inTTY: isTerminal(os.Stdin),
-		env: os.Getenv, now: time.Now, ids: experiment.NewIDs(), host: probe.Host,
+		columns: terminalColumns, env: os.Getenv, now: time.Now, ids: experiment.NewIDs(), host: probe.Host,
 	}
 	return p.run(context.Background(), os.Args[1:])
 }
@@ -36,6 +36,7 @@ type program struct {
 	in                    io.Reader
 	out, err              io.Writer
 	outTTY, errTTY, inTTY bool
+	columns               func() int // the width of the terminal on out; nil = unknown
 	env                   func(string) string
 	now                   func() time.Time
 	ids                   *experiment.IDs
@@ -68,12 +69,32 @@ func usage(format string, a ...any) error {
 
 // run is the whole program with its arguments.
 func (p *program) run(ctx context.Context, args []string) int {
-	app := p.app()
+	q, out := *p, &faithful{to: p.out}
+	q.out = out
+	app := q.app()
 	args, err := permute(app, args)
 	if err == nil {
 		err = app.RunContext(ctx, append([]string{"inferbook"}, args...))
 	}
+	if err == nil && out.lost != nil {
+		err = fmt.Errorf("writing the output: %w", out.lost)
+	}
 	return p.finish(err)
+}
+
+// faithful remembers the first write that failed, so that output lost on a full
+// disk is not taken for printed.
+type faithful struct {
+	to   io.Writer
+	lost error
+}
+
+func (f *faithful) Write(b []byte) (int, error) {
+	n, err := f.to.Write(b)
+	if f.lost == nil {
+		f.lost = err
+	}
+	return n, err
 }
 
 // finish prints the error's sentence, and its hint where it has one.

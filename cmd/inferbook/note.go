@@ -23,8 +23,8 @@ func (p *program) noteCommand() *cli.Command {
 			"inferbook note --edit note-4                                    the text before stays in the notebook"),
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "reading", Aliases: []string{"r"}, Usage: "the `SLUG` of a reading that explains it (may be repeated)"},
-			&cli.StringFlag{Name: "message", Aliases: []string{"m"}, Usage: "the note's text, Markdown (default: ask $EDITOR)"},
-			&cli.IntFlag{Name: "at", Usage: "the load level that the note is about (default: the whole experiment)"},
+			&cli.StringFlag{Name: "message", Aliases: []string{"m"}, Usage: "the note's `TEXT`, Markdown (default: ask $EDITOR)"},
+			&cli.IntFlag{Name: "at", Usage: "the load `LEVEL` that the note is about", DefaultText: "the whole experiment"},
 			&cli.StringFlag{Name: "edit", Usage: "change the text of `NOTE`, such as note-4"},
 			jsonFlag(), dbFlag(),
 		},
@@ -128,6 +128,10 @@ func (p *program) listNotes(c *cli.Context, nb *store.Notebook) error {
 			document
 			Notes []experiment.Note `json:"notes"`
 		}{document{"inferbook.notes/1"}, list})
+	}
+	if len(list) == 0 {
+		p.hint("there is no note yet; `inferbook note exp-3 -m \"…\"` writes one")
+		return nil
 	}
 	t := newTable(p.out, "", "on", "when", "readings", "note")
 	for _, n := range list {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -90,7 +91,11 @@ func (p *program) look(c *cli.Context) (*store.Notebook, error) {
 func (p *program) existingNotebook(c *cli.Context) (string, error) {
 	path, exists, err := p.notebookPath(c)
 	if err == nil && !exists {
-		err = errors.New("there is no notebook at " + path + " or above; make one with `inferbook init`, or let `inferbook run` make it")
+		where := path
+		if c.String("db") == "" && p.env("INFERBOOK_DB") == "" {
+			where += " or above" // only where it was looked for
+		}
+		err = errors.New("there is no notebook at " + where + "; make one with `inferbook init`, or let `inferbook run` make it")
 	}
 	return path, err
 }
@@ -116,6 +121,11 @@ func (p *program) openOrCreate(c *cli.Context) (*store.Notebook, error) {
 
 // openPath opens one file and says on stderr what the person has to know about it.
 func (p *program) openPath(ctx context.Context, path string, o store.Options) (*store.Notebook, error) {
+	if dir := filepath.Dir(path); o.Create {
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			return nil, usage("there is no folder %s for the notebook; make it first, or name another file with --db", dir)
+		}
+	}
 	nb, err := store.Open(ctx, path, p.options(o))
 	if err != nil {
 		return nil, err

@@ -6,9 +6,13 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 	"golang.org/x/term"
 
 	"github.com/inferbook/inferbook/analysis"
@@ -24,18 +28,22 @@ type document struct {
 
 // printJSON writes v, which embeds a document, in indented form.
 func printJSON(w io.Writer, v any) error {
-	b, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false) // it is read by people and programs, not by browsers
+	if err := enc.Encode(v); err != nil {
 		return fmt.Errorf("writing JSON: %w", err)
 	}
-	_, err = fmt.Fprintf(w, "%s\n", b)
-	return err
+	return nil
 }
 
 // newTable is the house style of a table: no borders, two spaces between columns.
+// It is rendered to w; with nil only Render gives it.
 func newTable(w io.Writer, header ...any) table.Writer {
 	t := table.NewWriter()
-	t.SetOutputMirror(w)
+	if w != nil {
+		t.SetOutputMirror(w)
+	}
 	style := table.StyleDefault
 	style.Options = table.OptionsNoBordersAndSeparators
 	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
@@ -46,6 +54,71 @@ func newTable(w io.Writer, header ...any) table.Writer {
 		t.AppendHeader(header)
 	}
 	return t
+}
+
+// fit prints a table without what its reader's terminal has no room for: the
+// columns named in spare go, in that order. A pipe gets all of them. It gives the
+// header as it was printed.
+func (p *program) fit(header []any, rows [][]any, spare ...string) []any {
+	width := p.width()
+	for {
+		t := newTable(nil, header...)
+		for _, row := range rows {
+			t.AppendRow(row)
+		}
+		table := t.Render()
+		if width == 0 || len(spare) == 0 || longestLine(table) <= width {
+			fmt.Fprintln(p.out, table)
+			return header
+		}
+		if i := slices.Index(header, any(spare[0])); i >= 0 {
+			header = narrow(header, i, spare[0])
+			for r := range rows {
+				rows[r] = narrow(rows[r], i, spare[0])
+			}
+		}
+		spare = spare[1:]
+	}
+}
+
+// narrow gives a copy of a row without its i-th cell, or without that cell's
+// interval where the column has intervals.
+func narrow(row []any, i int, column string) []any {
+	row = slices.Clone(row)
+	if !strings.Contains(column, " [") {
+		return slices.Delete(row, i, i+1)
+	}
+	row[i], _, _ = strings.Cut(fmt.Sprint(row[i]), " [")
+	return row
+}
+
+// longestLine is the width of a text in terminal columns.
+func longestLine(s string) int {
+	most := 0
+	for line := range strings.SplitSeq(s, "\n") {
+		most = max(most, text.StringWidthWithoutEscSequences(line))
+	}
+	return most
+}
+
+// width is how many columns the output has; 0 = no limit.
+func (p *program) width() int {
+	if n, err := strconv.Atoi(p.env("COLUMNS")); err == nil && n > 0 {
+		return n
+	}
+	if p.columns == nil || !p.outTTY {
+		return 0
+	}
+	return p.columns()
+}
+
+// terminalColumns is the width of the terminal on standard output; 0 = it has none.
+func terminalColumns() int {
+	n, _, err := term.GetSize(int(os.Stdout.Fd()))
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // bold marks a heading on a terminal that wants colour.
@@ -92,6 +165,14 @@ func num(v float64) string {
 	return fmt.Sprintf("%.2f", v)
 }
 
+// plural writes a count with its noun: "1 note", "2 notes".
+func plural(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%s %s", thousands(int64(n)), noun)
+}
+
 // thousands writes 12345 as "12,345".
 func thousands(n int64) string {
 	if n < 0 {
@@ -105,12 +186,13 @@ func thousands(n int64) string {
 }
 
 // interval writes an estimate with its 95 % interval: "312 ms [298 ms, 340 ms]".
-// A bound that the count cannot support is shown as ∞.
+// A bound that the count cannot support is shown as ∞; with neither bound there
+// is no interval to show.
 func interval(e analysis.Estimate, unit func(float64) string) string {
 	if math.IsNaN(e.Value) {
 		return "–"
 	}
-	if math.IsNaN(e.Low) || math.IsNaN(e.High) {
+	if math.IsNaN(e.Low) || math.IsNaN(e.High) || math.IsInf(e.Low, 0) && math.IsInf(e.High, 0) {
 		return unit(e.Value)
 	}
 	return fmt.Sprintf("%s [%s, %s]", unit(e.Value), bound(e.Low, unit), bound(e.High, unit))

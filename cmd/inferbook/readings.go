@@ -93,7 +93,7 @@ func (p *program) readingsList(c *cli.Context) error {
 			section = v.Section
 			fmt.Fprintln(p.out, p.bold(section))
 		}
-		fmt.Fprintf(p.out, "  %-8s %-36s %2d notes  %s\n", v.Status, v.Slug, len(v.Notes), v.Title)
+		fmt.Fprintf(p.out, "  %-8s %-36s %-8s  %s\n", v.Status, v.Slug, plural(len(v.Notes), "note"), v.Title)
 	}
 	return nil
 }

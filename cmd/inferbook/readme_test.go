@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"flag"
 	"os"
 	"path/filepath"
@@ -24,7 +23,7 @@ func still(t *testing.T, out *bytes.Buffer, db string) *program {
 	now := func() time.Time { return time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC) }
 	return &program{
 		in: strings.NewReader(""), out: out, err: &bytes.Buffer{}, now: now, ids: experiment.NewSeededIDs(1, now),
-		host: func(context.Context) []experiment.Fact { return nil },
+		host: noHost,
 		env: func(name string) string {
 			if name == "INFERBOOK_DB" {
 				return db

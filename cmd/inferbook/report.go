@@ -26,17 +26,17 @@ func (p *program) reportCommand() *cli.Command {
 			{Name: "new", Usage: "write a report on experiments", UsageText: examples("inferbook report new exp-3", "inferbook report new exp-3 exp-4 -o which-gpu.md --title \"Which GPU?\""),
 				Flags: []cli.Flag{
 					&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "the `FILE` (default: report-exp-N.md)"},
-					&cli.StringFlag{Name: "title", Usage: "the report's title"},
-					&cli.StringFlag{Name: "author", Usage: "who wrote it"},
-					&cli.Float64Flag{Name: "utilisation", Usage: "share of the paid hours spent at load, for the cost", Value: 1},
-					&cli.Float64Flag{Name: "price-ratio", Usage: "how many times an input token's price an output token bears", Value: 4},
+					&cli.StringFlag{Name: "title", Usage: "the report's `TITLE`"},
+					&cli.StringFlag{Name: "author", Usage: "`WHO` wrote it"},
+					&cli.Float64Flag{Name: "utilisation", Usage: "`SHARE` of the paid hours spent at load, for the cost", Value: 1},
+					&cli.Float64Flag{Name: "price-ratio", Usage: "an output token bears `X` times the price of an input token", Value: 4},
 					dbFlag()},
 				Action: p.reportNew},
 			{Name: "update", Usage: "generate a report's regions again and keep your text", UsageText: examples("inferbook report update which-gpu.md"),
 				Flags: []cli.Flag{
 					&cli.BoolFlag{Name: "force", Usage: "also where a generated region was changed by hand"},
-					&cli.Float64Flag{Name: "utilisation", Usage: "share of the paid hours spent at load, for the cost", Value: 1},
-					&cli.Float64Flag{Name: "price-ratio", Usage: "how many times an input token's price an output token bears", Value: 4},
+					&cli.Float64Flag{Name: "utilisation", Usage: "`SHARE` of the paid hours spent at load, for the cost", Value: 1},
+					&cli.Float64Flag{Name: "price-ratio", Usage: "an output token bears `X` times the price of an input token", Value: 4},
 					dbFlag()},
 				Action: p.reportUpdate},
 			{Name: "html", Usage: "turn a report into one self-contained HTML file", UsageText: examples("inferbook report html which-gpu.md", "inferbook report html which-gpu.md -o /tmp/which-gpu.html"),
@@ -157,7 +157,10 @@ func (p *program) reportUpdate(c *cli.Context) error {
 	}
 	text, changed, err := reports.Update(existing, m, reports.UpdateOptions{Force: c.Bool("force")})
 	if err != nil {
-		return &exitError{exitConflict, fmt.Errorf("%s: %w", path, err)}
+		if edited := (*reports.EditedError)(nil); errors.As(err, &edited) {
+			return &exitError{exitConflict, fmt.Errorf("%s: %w (--force)", path, err)}
+		}
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	if len(changed) == 0 {
 		fmt.Fprintf(p.out, "%s is up to date\n", path)

@@ -22,7 +22,16 @@ func (p *program) printResult(v *view) {
 	fmt.Fprintf(p.out, "%s\n\n", workloadLine(e))
 	p.printLevels(v.Curve, e.Spec.Stream)
 	p.printLandmarks(v.Curve)
+	p.printFailures(v.Failures)
 	p.printWarnings(v)
+}
+
+// printBarren prints a run in which nothing succeeded: what was tried, and no
+// list of what that cannot support.
+func (p *program) printBarren(v *view) {
+	e := v.Experiment
+	fmt.Fprintf(p.out, "%s  %s\n%s\n\n", p.bold(e.Title()), e.Environment.Label(), workloadLine(e))
+	p.printLevels(v.Curve, e.Spec.Stream)
 }
 
 // workloadLine says in one line what was asked.
@@ -65,10 +74,11 @@ func repeatsWord(n int) string {
 
 // printLevels prints one line a load level. Square brackets hold 95 % intervals.
 func (p *program) printLevels(c analysis.Curve, stream bool) {
-	t := newTable(p.out, "C", "ok/sent", "out tok/s", "req/s", "TTFT p50", "TTFT p95 [95 %]", "TPOT p50", "TPOT p95", "E2E p50", "E2E p95 [95 %]", "decoding")
+	header := []any{"C", "ok/sent", "out tok/s", "req/s", "TTFT p50", "TTFT p95 [95 %]", "TPOT p50", "TPOT p95", "E2E p50", "E2E p95 [95 %]", "decoding"}
 	if !stream {
-		t = newTable(p.out, "C", "ok/sent", "out tok/s", "req/s", "E2E p50", "E2E p95 [95 %]")
+		header = []any{"C", "ok/sent", "out tok/s", "req/s", "E2E p50", "E2E p95 [95 %]"}
 	}
+	var rows [][]any
 	for _, l := range c.Levels {
 		ok, sent := 0, 0
 		for _, pt := range l.Points {
@@ -83,12 +93,15 @@ func (p *program) printLevels(c analysis.Curve, stream bool) {
 		if stream {
 			row = append(row, num(l.BRun.Value))
 		}
-		t.AppendRow(row)
+		rows = append(rows, row)
 	}
-	t.Render()
+	printed := p.fit(header, rows, "E2E p95 [95 %]", "TTFT p95 [95 %]", "decoding", "req/s", "TPOT p50", "E2E p50")
 	between := "[95 %]: order-statistic interval within the run; ∞ = too few requests to bound that side"
-	if len(c.Levels) > 0 && len(c.Levels[0].Points) > 1 {
-		between = "[95 %]: interval between repeats; ∞ = too few repeats to bound that side"
+	switch {
+	case !slices.Contains(printed, any("E2E p95 [95 %]")):
+		between = "intervals are left out for want of room; a terminal of 140 columns and `show --json` have them"
+	case len(c.Levels) > 0 && len(c.Levels[0].Points) > 1:
+		between = "[95 %]: interval between repeats, where there are enough of them; ∞ = too few to bound that side"
 	}
 	fmt.Fprintln(p.out, between)
 }

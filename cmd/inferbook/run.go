@@ -176,17 +176,25 @@ func (p *program) conclude(c *cli.Context, s *session, status experiment.Status,
 		return errors.Join(runErr, err)
 	}
 	if s.client != nil {
-		for _, f := range s.client.Fallbacks() {
-			v.Warnings = append(v.Warnings, f)
-		}
+		v.Warnings = append(v.Warnings, s.client.Fallbacks()...)
 	}
-	if c.Bool("json") {
+	barren := v.barren()
+	if status == experiment.Interrupted {
+		barren = nil // it might have come yet
+	}
+	switch {
+	case c.Bool("json"):
 		err = v.printJSON(p.out)
-	} else {
+	case barren != nil:
+		p.printBarren(v)
+	default:
 		p.printResult(v)
 	}
 	if err = errors.Join(runErr, err); err != nil {
 		return err
+	}
+	if barren != nil {
+		return fmt.Errorf("%s: %w", exp.Alias(), barren)
 	}
 	if status == experiment.Interrupted {
 		return &exitError{exitInterrupted, errors.New("interrupted; what was measured is saved")}

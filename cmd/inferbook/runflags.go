@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -9,8 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
-	"github.com/goccy/go-yaml"
 	"github.com/urfave/cli/v2"
 
 	"github.com/inferbook/inferbook/experiment"
@@ -24,34 +24,34 @@ func runFlags() []cli.Flag {
 		&cli.StringFlag{Name: "base-url", Usage: "the API's root `URL`, such as http://localhost:8000/v1 (default: $OPENAI_BASE_URL, else the simulated engine)"},
 		&cli.StringFlag{Name: "api-key-file", Usage: "read the key from `FILE` (default: $OPENAI_API_KEY); it is never stored"},
 		&cli.StringFlag{Name: "model", Usage: "the model's `NAME` (default: the only one that the server lists)"},
-		&cli.StringFlag{Name: "endpoint", Usage: "chat or completions", Value: string(d.Endpoint)},
+		&cli.StringFlag{Name: "endpoint", Usage: "`API` to use: chat or completions", Value: string(d.Endpoint)},
 		&cli.BoolFlag{Name: "stream", Usage: "stream the answers, and so see TTFT and TPOT"},
-		&cli.BoolFlag{Name: "no-stream", Usage: "do not stream (the default)"},
+		&cli.BoolFlag{Name: "no-stream", Usage: "do not stream, which is the default"},
 		&cli.StringFlag{Name: "concurrency", Aliases: []string{"c"}, Usage: "`LEVELS` of requests in flight, such as 1,2,4,8", Value: "1"},
-		&cli.IntFlag{Name: "requests", Aliases: []string{"n"}, Usage: "measured requests per level (default: 30, unless --duration is given)"},
-		&cli.StringFlag{Name: "duration", Aliases: []string{"d"}, Usage: "how long to measure each level, such as 60s"},
-		&cli.IntFlag{Name: "input-tokens", Usage: "prompt length in tokens", Value: d.InputTokens},
-		&cli.IntFlag{Name: "output-tokens", Usage: "answer length in tokens, sent as the limit", Value: d.OutputTokens},
-		&cli.Float64Flag{Name: "jitter", Usage: "spread of both lengths, ± this share, against lock step", Value: d.Jitter},
+		&cli.IntFlag{Name: "requests", Aliases: []string{"n"}, Usage: "measure `N` requests per level", DefaultText: "30, unless --duration is given"},
+		&cli.StringFlag{Name: "duration", Aliases: []string{"d"}, Usage: "measure each level for this `TIME`, such as 60s"},
+		&cli.IntFlag{Name: "input-tokens", Usage: "prompt length, `N` tokens", Value: d.InputTokens},
+		&cli.IntFlag{Name: "output-tokens", Usage: "answer length, `N` tokens, sent as the limit", Value: d.OutputTokens},
+		&cli.Float64Flag{Name: "jitter", Usage: "spread of both lengths, ± this `SHARE`, so that requests do not all end together", Value: d.Jitter},
 		&cli.StringFlag{Name: "prompt", Usage: "one fixed prompt `TEXT` instead of synthetic ones"},
-		&cli.IntFlag{Name: "warmup", Usage: "requests that each worker sends before it is measured", Value: d.Warmup},
-		&cli.IntFlag{Name: "repeat", Usage: "measure each level this often, in shuffled order", Value: d.Repeats},
-		&cli.Uint64Flag{Name: "seed", Usage: "fixes prompts, lengths and order", Value: d.Seed},
-		&cli.Float64Flag{Name: "temperature", Usage: "sampling temperature, sent as it is", Value: d.Temperature},
-		&cli.StringFlag{Name: "max-tokens-field", Usage: "auto, max_tokens or max_completion_tokens", Value: d.MaxTokensField},
+		&cli.IntFlag{Name: "warmup", Usage: "each worker sends `N` requests before it is measured", Value: d.Warmup},
+		&cli.IntFlag{Name: "repeat", Usage: "measure each level `N` times, in shuffled order", Value: d.Repeats},
+		&cli.Uint64Flag{Name: "seed", Usage: "`N` that fixes prompts, lengths and order", Value: d.Seed},
+		&cli.Float64Flag{Name: "temperature", Usage: "sampling temperature `T`, sent as it is", Value: d.Temperature},
+		&cli.StringFlag{Name: "max-tokens-field", Usage: "`NAME` of the answer limit: max_tokens, max_completion_tokens, or auto for the first that the server takes", Value: d.MaxTokensField},
 		&cli.StringSliceFlag{Name: "extra", Usage: "a `FIELD=VALUE` put into each request body, such as ignore_eos=true (may be repeated)"},
-		&cli.StringFlag{Name: "timeout", Usage: "limit for one whole request", Value: time.Duration(d.TotalTimeout).String()},
-		&cli.StringFlag{Name: "first-byte-timeout", Usage: "limit for the wait for an answer's first event", Value: time.Duration(d.FirstByteTimeout).String()},
-		&cli.StringFlag{Name: "idle-timeout", Usage: "limit for the time without progress after it", Value: time.Duration(d.IdleTimeout).String()},
+		&cli.StringFlag{Name: "timeout", Usage: "longest `TIME` for one whole request", Value: time.Duration(d.TotalTimeout).String()},
+		&cli.StringFlag{Name: "first-byte-timeout", Usage: "longest `TIME` until an answer begins", Value: time.Duration(d.FirstByteTimeout).String()},
+		&cli.StringFlag{Name: "idle-timeout", Usage: "longest `TIME` without progress after that", Value: time.Duration(d.IdleTimeout).String()},
 		&cli.BoolFlag{Name: "keep-text", Usage: "store prompts and answers (otherwise only their hashes)"},
 		&cli.StringFlag{Name: "gpu", Usage: "with the simulator: the `GPU` to simulate (default a10g); with an endpoint: the GPU you declare it has"},
-		&cli.IntFlag{Name: "gpus", Usage: "how many of them serve the model (simulator: tensor parallel)", Value: 1},
-		&cli.StringFlag{Name: "runtime", Usage: "likewise: the runtime, such as vllm-like or hf-static"},
-		&cli.StringFlag{Name: "precision", Usage: "likewise: bf16 or fp8"},
+		&cli.IntFlag{Name: "gpus", Usage: "`N` GPUs serve the model together (simulator: tensor parallel)", Value: 1},
+		&cli.StringFlag{Name: "runtime", Usage: "the `RUNTIME` to simulate (vllm-like, trtllm-like, hf-static), or that you declare"},
+		&cli.StringFlag{Name: "precision", Usage: "the `PRECISION` to simulate (bf16, fp8), or that you declare"},
 		&cli.BoolFlag{Name: "virtual", Usage: "simulate in virtual time: no HTTP, no waiting"},
-		&cli.StringFlag{Name: "name", Usage: "a name for the experiment"},
-		&cli.StringSliceFlag{Name: "tag", Usage: "a tag (may be repeated)"},
-		&cli.StringFlag{Name: "message", Aliases: []string{"m"}, Usage: "why you make this run"},
+		&cli.StringFlag{Name: "name", Usage: "a `NAME` for the experiment"},
+		&cli.StringSliceFlag{Name: "tag", Usage: "a `TAG` (may be repeated)"},
+		&cli.StringFlag{Name: "message", Aliases: []string{"m"}, Usage: "`WHY` you make this run"},
 		&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask before sending load to another machine"},
 		jsonFlag(), dbFlag(),
 	}
@@ -82,30 +82,6 @@ func specOf(c *cli.Context) (experiment.Spec, error) {
 	return spec, nil
 }
 
-// readSpec reads a YAML file strictly: an unknown key is an error with file,
-// line, column and a caret.
-func readSpec(path string, spec *experiment.Spec) error {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return usage("reading the spec: %w", err)
-	}
-	if err := decodeSpec(b, spec); err != nil {
-		return usage("%s: %s", path, yaml.FormatError(err, false, true))
-	}
-	return nil
-}
-
-// decodeSpec decodes strictly. The YAML library panics on some tagged scalars,
-// such as `concurrency: !0`; to the person that is a malformed file like any other.
-func decodeSpec(b []byte, spec *experiment.Spec) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("the file is not plain YAML; take out tags such as !0 (%v)", r)
-		}
-	}()
-	return yaml.NewDecoder(bytes.NewReader(b), yaml.Strict()).Decode(spec)
-}
-
 // applyFlags writes the flags that were set over the specification.
 func applyFlags(c *cli.Context, s *experiment.Spec) error {
 	if c.IsSet("stream") && c.IsSet("no-stream") {
@@ -122,6 +98,9 @@ func applyFlags(c *cli.Context, s *experiment.Spec) error {
 		if c.IsSet(name) {
 			*field = c.Int(name)
 		}
+	}
+	if c.IsSet("requests") && s.Requests < 1 {
+		return usage("--requests is %d; write 1 or more", s.Requests)
 	}
 	for name, field := range map[string]*float64{"jitter": &s.Jitter, "temperature": &s.Temperature} {
 		if c.IsSet(name) {
@@ -199,6 +178,8 @@ func parseExtra(pairs []string, s *experiment.Spec) error {
 // so that the simulated engine is used.
 func (p *program) baseURL(c *cli.Context, s experiment.Spec) (address, from string, err error) {
 	switch {
+	case s.BaseURL != "" && s.Simulator != nil && !c.IsSet("base-url"):
+		return "", "", usage("the spec file names both base_url and simulator; keep one of them")
 	case c.IsSet("base-url"):
 		address, from = c.String("base-url"), "--base-url"
 	case s.BaseURL != "":
@@ -215,6 +196,12 @@ func (p *program) baseURL(c *cli.Context, s experiment.Spec) (address, from stri
 	u, err := url.Parse(address)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return "", "", usage("%s is %q, which is not an http or https URL; write one such as http://localhost:8000/v1", from, redactURL(address))
+	}
+	for _, call := range []string{"/chat/completions", "/completions", "/models"} {
+		if root, ok := strings.CutSuffix(strings.TrimRight(u.Path, "/"), call); ok {
+			u.Path = root
+			return "", "", usage("%s is the address of one call; give the API's root, %s", from, u.Redacted())
+		}
 	}
 	if u.User != nil {
 		return "", "", usage("%s holds a user or password, which would be stored; put the key into --api-key-file or OPENAI_API_KEY", from)
@@ -240,17 +227,21 @@ func redactURL(s string) string {
 
 // key reads the bearer key: from the file, or from the environment. No key is fine.
 func (p *program) key(c *cli.Context) (string, error) {
-	path := c.String("api-key-file")
-	if path == "" {
-		return p.env("OPENAI_API_KEY"), nil
+	path, text := c.String("api-key-file"), p.env("OPENAI_API_KEY")
+	if path == "" && text == "" {
+		return "", nil
 	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return "", usage("reading the key: %w", err)
+	from := "OPENAI_API_KEY"
+	if path != "" {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return "", usage("reading the key: %w", err)
+		}
+		from, text = "the key file "+path, string(b)
 	}
-	key := strings.TrimSpace(string(b))
-	if key == "" || strings.ContainsAny(key, "\r\n\x00") {
-		return "", usage("the key file %s has to hold one line, the key", path)
+	key := strings.TrimSpace(text)
+	if key == "" || strings.ContainsFunc(key, unicode.IsControl) {
+		return "", usage("%s has to hold one line, the key", from)
 	}
 	return key, nil
 }
@@ -268,8 +259,9 @@ func loopback(address string) bool {
 // simulatorOf gives the simulated engine that flags and spec file ask for.
 func simulatorOf(c *cli.Context, s *experiment.Spec) {
 	sim := experiment.Simulator{GPU: "a10g", Count: 1, Model: "llama-3.1-8b", Runtime: "vllm-like", Precision: "bf16"}
-	if s.Simulator != nil {
-		sim = *s.Simulator
+	if given := s.Simulator; given != nil { // a spec file may leave fields out
+		sim = experiment.Simulator{GPU: cmp.Or(given.GPU, sim.GPU), Count: cmp.Or(given.Count, sim.Count), Model: cmp.Or(given.Model, sim.Model),
+			Runtime: cmp.Or(given.Runtime, sim.Runtime), Precision: cmp.Or(given.Precision, sim.Precision), Virtual: given.Virtual}
 	}
 	if s.Model != "" {
 		sim.Model = s.Model

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/csv"
 	"fmt"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 )
@@ -31,8 +32,8 @@ func (p *program) sqlAction(c *cli.Context) error {
 	var columns []string
 	var rows [][]any
 	err = nb.Query(c.Context, c.Args().First(), func(cols []string, row []any) error {
-		columns = cols
-		rows = append(rows, row)
+		columns = slices.Clone(cols)
+		rows = append(rows, slices.Clone(row))
 		return nil
 	})
 	if err != nil {

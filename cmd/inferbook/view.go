@@ -18,6 +18,7 @@ type view struct {
 	Points     []analysis.PointSummary
 	Curve      analysis.Curve
 	Notes      []experiment.Note
+	Failures   []failure
 	// Warnings concern the experiment as a whole.
 	Warnings []string
 }
@@ -39,6 +40,9 @@ func loadView(ctx context.Context, nb *store.Notebook, e *experiment.Experiment)
 		v.Points = append(v.Points, s)
 	}
 	v.Curve = analysis.NewCurve(e, v.Points)
+	if v.Failures, err = failures(ctx, nb, v.Points); err != nil {
+		return nil, err
+	}
 	if v.Notes, err = nb.Notes(ctx, store.NoteFilter{ExperimentID: e.ID}); err != nil {
 		return nil, err
 	}
@@ -101,12 +105,13 @@ type runView struct {
 	Points     []analysis.PointSummary `json:"points"`
 	Curve      analysis.Curve          `json:"curve"`
 	Notes      []experiment.Note       `json:"notes"`
+	Failures   []failure               `json:"failures"`
 	Warnings   []string                `json:"warnings"`
 }
 
 func (v *view) runView() runView {
 	r := runView{document: document{"inferbook.show/1"}, Experiment: v.Experiment, Alias: v.Experiment.Alias(),
-		Points: v.Points, Curve: v.Curve, Notes: v.Notes, Warnings: v.Warnings}
+		Points: v.Points, Curve: v.Curve, Notes: v.Notes, Failures: v.Failures, Warnings: v.Warnings}
 	for _, s := range v.Points {
 		r.Seed = append(r.Seed, s.SeedJSON())
 	}

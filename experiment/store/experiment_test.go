@@ -76,6 +76,32 @@ func TestExperimentRoundTrip(t *testing.T) {
 	}
 }
 
+// A point that nobody ended says by which rule its window is to be read.
+func TestRuleOfAPointThatNobodyEnded(t *testing.T) {
+	for warmup, want := range []experiment.SteadyState{experiment.SteadyNone, experiment.SteadyClosed} {
+		n := fresh(t)
+		e := mustCreate(t, n, experiment.Experiment{Spec: experiment.Spec{Warmup: warmup}})
+		w, err := n.Writer(t.Context(), e.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := experiment.Point{ID: "p", ExperimentID: e.ID, Status: experiment.Running, Anchor: noon,
+			Window: experiment.Window{Start: experiment.Never, SendEnd: experiment.Never, End: experiment.Never}}
+		if err := errors.Join(w.StartPoint(t.Context(), p), w.AddSample("p", childSample(3)), w.Close(t.Context()),
+			n.FinishExperiment(t.Context(), e.ID, experiment.Failed)); err != nil {
+			t.Fatal(err)
+		}
+		points, err := n.Points(t.Context(), e.ID)
+		if err != nil || len(points) != 1 {
+			t.Fatal(points, err)
+		}
+		s := childSample(3)
+		if d := cmp.Diff(experiment.Window{Start: s.Sent, SendEnd: s.End, End: s.End, Rule: want}, points[0].Window); d != "" {
+			t.Errorf("after %d warm-up requests a worker:\n%s", warmup, d)
+		}
+	}
+}
+
 func TestReferences(t *testing.T) {
 	n := fresh(t)
 	_, err := n.Experiment(t.Context(), "last")

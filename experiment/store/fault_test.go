@@ -231,7 +231,7 @@ func TestDiskFull(t *testing.T) {
 				}
 			}
 			limit(pages + 2)
-			for seq := range 200 { // more than fits; when the writer notices, it refuses
+			for seq := range 200 { // more than fits; when the writer notices, it says so
 				s := experiment.NewSample(seq)
 				s.Output = strings.Repeat("token ", 100)
 				if err := w.AddSample("q", s); err != nil {
@@ -248,13 +248,13 @@ func TestDiskFull(t *testing.T) {
 				t.Error(err)
 			}
 
-			// With room again, what was handed over is saved after all.
+			// With room again, what was handed over is saved after all, also what came after the fault.
 			limit(1 << 20)
 			if err := w.EndPoint(t.Context(), next); err != nil {
 				t.Error(err)
 			}
-			if got := samplesOf(t, n, "q"); len(got) != 200 {
-				t.Errorf("%d samples after there is room again, want 200", len(got))
+			if got := samplesOf(t, n, "q"); len(got) != 201 {
+				t.Errorf("%d samples after there is room again, want 201", len(got))
 			}
 			wantCode(t, w.Close(t.Context()), Full)
 		})

@@ -89,15 +89,18 @@ func (n *Notebook) interrupt(ctx context.Context, r run) (samples int, err error
 
 // interruptPoints ends the points of an experiment that nobody has ended. Their
 // window is what the committed samples show: it opens with the first measured
-// request, and sending had not stopped when the last answer was over.
+// request, and sending had not stopped when the last answer was over. Its rule,
+// which is written with the end of a point, is the one for a point that is stopped.
 func interruptPoints(ctx context.Context, tx *sql.Tx, experimentID string) error {
 	_, err := tx.ExecContext(ctx, `UPDATE point SET status = ?1,
 		window_start_ns    = coalesce(window_start_ns, (SELECT min(sent_ns) FROM sample WHERE point = num
 			AND phase = (SELECT id FROM word WHERE text = ?2))),
 		window_send_end_ns = coalesce(window_send_end_ns, (SELECT max(end_ns) FROM sample WHERE point = num)),
-		window_end_ns      = coalesce(window_end_ns, (SELECT max(end_ns) FROM sample WHERE point = num))
+		window_end_ns      = coalesce(window_end_ns, (SELECT max(end_ns) FROM sample WHERE point = num)),
+		window_rule        = CASE WHEN window_rule <> '' THEN window_rule
+			WHEN (SELECT spec ->> 'warmup' FROM experiment WHERE id = ?3) > 0 THEN ?5 ELSE ?6 END
 		WHERE experiment_id = ?3 AND status = ?4`,
-		experiment.Interrupted, experiment.Measured, experimentID, experiment.Running)
+		experiment.Interrupted, experiment.Measured, experimentID, experiment.Running, experiment.SteadyClosed, experiment.SteadyNone)
 	return err
 }
 

@@ -92,19 +92,20 @@ func (w *Writer) StartPoint(ctx context.Context, p experiment.Point) error {
 // AddSample hands over a finished request of a point that has begun and not
 // ended. It waits for nothing but room in the queue, and never drops a sample.
 // The caller must not change what s points to afterwards. Once a batch could not
-// be written, every call gives that error.
+// be written, every call gives that error, and the sample waits in memory all the
+// same, to be written with the others if there is room again by the end.
 func (w *Writer) AddSample(pointID string, s experiment.Sample) error {
 	w.mu.Lock()
 	num, ok := w.open[pointID]
 	err := w.failed
 	w.mu.Unlock()
-	if err != nil {
-		return err
-	}
 	if !ok {
 		return invalid("", "point %q has not begun, or has ended", pointID)
 	}
-	return w.send(message{sample: &s, point: num})
+	if sendErr := w.send(message{sample: &s, point: num}); err == nil {
+		err = sendErr
+	}
+	return err
 }
 
 // EndPoint records how a point ended, and returns when it and all its samples are

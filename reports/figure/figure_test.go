@@ -191,6 +191,16 @@ func TestWhatFiguresSay(t *testing.T) {
 		l.TPOTP50.Value, l.TPOTP95.Value, l.TPOTP99.Value = math.NaN(), math.NaN(), math.NaN()
 	}
 	samples, window := requests(250, 8, false)
+	many, manyWindow := requests(600, 300, false)
+	short, long := simulated("exp-1", "h100-sxm", 1), simulated("exp-2", "h100-sxm", 0.5)
+	short.Workload, long.Workload = "500 → 128 tokens", "2000 → 128 tokens"
+	for i := range long.Levels {
+		l := &long.Levels[i]
+		l.Points = l.Points[:1]
+		for _, e := range []*analysis.Estimate{&l.TTFTP95, &l.OutputThroughput} {
+			e.Repeats = 1
+		}
+	}
 	for _, tt := range []struct {
 		name          string
 		f             *figure.Figure
@@ -206,6 +216,13 @@ func TestWhatFiguresSay(t *testing.T) {
 			[]string{"TPOT has no panel", "24 values are left out"}, []string{">TTFT (log scale)<"}, ">TPOT"},
 		{"more requests than there is room for", must(figure.Timeline("t", "m · SIMULATED", samples, window))(t),
 			[]string{"Only the first 200 of 250", "failed"}, []string{"The first 200 of 250 requests", ">SIMULATED<", ">Waiting for first token<"}, ">Queue<"},
+		{"so many workers that the first 200 are warm-up", must(figure.Timeline("t", "m", many, manyWindow))(t),
+			[]string{"Only requests 251 to 450 of 600 are drawn."}, []string{"Requests 251 to 450 of 600,", ">Waiting for first token<"}, ""},
+		{"curves of two workloads, one without repeats", must(figure.ThroughputVsTTFT([]analysis.Curve{short, long}))(t),
+			[]string{"differ in length (exp-1 500 → 128 tokens; exp-2 2000 → 128 tokens)"},
+			[]string{"500 → 128 tokens<", "2000 → 128 tokens<", "or within the run where there is one"}, ""},
+		{"curves of one workload name it once", must(figure.ThroughputVsTTFT([]analysis.Curve{short, short}))(t),
+			nil, []string{"h100-sxm · 500 → 128 tokens<"}, ""},
 	} {
 		svg := strings.ReplaceAll(svgOf(t, tt.f), "\u00a0", " ")
 		for _, part := range tt.caption {

@@ -79,11 +79,13 @@ func LatencyVsLoad(c analysis.Curve) (*Figure, error) {
 	}
 	fr := frame{letters: newLetters(), title: "Latency against load", footer: latencyFooter(c.Levels)}
 	var common string
-	common, _, fr.badge = shared([]string{c.Label})
+	common, _, fr.badge = shared([]string{joined(separator, c.Label, c.Workload)})
 	fr.subtitle = joined(" — ", clean(c.Title), common)
+	// The picture has the curve's name below its title; a caption has one line for both.
+	title := joined(": ", fr.title, clean(c.Title))
 	return &Figure{
-		Name: "latency-load", Title: fr.title, Caption: strings.Join(caption, " "),
-		Alt:  joined(" ", fr.title+".", endsOf("TTFT", ttft), endsOf("TPOT", tpot)),
+		Name: "latency-load", Title: title, Caption: strings.Join(caption, " "),
+		Alt:  joined(" ", title+".", endsOf("TTFT", ttft), endsOf("TPOT", tpot)),
 		draw: func(c draw.Canvas) { chart.draw(fr.draw(c), fr.letters) },
 	}, nil
 }

@@ -62,6 +62,8 @@ func (r repeats) String() string {
 		s += "; no interval"
 	case r.most <= 1:
 		s += "; band: 95 % within the run"
+	case r.fewest <= 1:
+		s += "; band: 95 % between repeats, or within the run where there is one"
 	default:
 		s += "; band: 95 % between repeats"
 	}

@@ -89,6 +89,7 @@ func (t tradeoff) figure(curves []analysis.Curve) (*Figure, error) {
 		xs, ys  []span
 		left    int // levels left out
 		labels  []string
+		drawn   []analysis.Curve
 		support repeats
 	)
 	for i, curve := range curves {
@@ -106,7 +107,8 @@ func (t tradeoff) figure(curves []analysis.Curve) (*Figure, error) {
 			xs, ys = append(xs, p.x), append(ys, p.y)
 		}
 		if len(tr.places) > 0 {
-			traces, labels = append(traces, tr), append(labels, curve.Label)
+			traces, drawn = append(traces, tr), append(drawn, curve)
+			labels = append(labels, joined(separator, curve.Label, curve.Workload))
 		}
 	}
 	if len(xs) == 0 {
@@ -129,6 +131,9 @@ func (t tradeoff) figure(curves []analysis.Curve) (*Figure, error) {
 		}
 	}
 	caption := []string{t.reading, "Each point is a level of load, labelled with it where there is room (c = concurrency); the line joins neighbours and is not a measurement."}
+	for _, s := range analysis.Between(drawn) {
+		caption = append(caption, clean(s))
+	}
 	caption = append(caption, cuts(xs, ys, t.x, y)...)
 	if left > 0 {
 		caption = append(caption, fmt.Sprintf("%s left out: %s or throughput is missing, not a number%s.",

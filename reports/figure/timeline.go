@@ -67,7 +67,7 @@ type fault struct {
 // sample's Server JSON has queue_ns and prefill_ns, as the simulator's has, the
 // wait is split into queue, prefill and the rest. Requests outside the measured
 // phase are grey, failures are crossed (a cool-down request cut off by the run's end is none), and what lies outside the window is
-// shaded. It draws the first 200 requests and says when there were more. Label
+// shaded. It draws 200 requests at most, from the end of the warm-up on, and says when there were more. Label
 // says what was measured on what, as experiment.Environment.Label does. The
 // error wraps [ErrNoData] when no sample was sent.
 func Timeline(title, label string, samples []experiment.Sample, window experiment.Window) (*Figure, error) {
@@ -87,12 +87,13 @@ func Timeline(title, label string, samples []experiment.Sample, window experimen
 		return a.Seq - b.Seq
 	})
 	tl := timeline{total: len(sent), unsent: len(samples) - len(sent)}
-	for _, s := range sent[:min(len(sent), timelineMost)] {
+	tl.skipped = firstShown(sent)
+	for _, s := range sent[tl.skipped:min(len(sent), tl.skipped+timelineMost)] {
 		tl.add(&s)
 	}
 	x := axis{title: "Seconds since the point's start", unit: seconds, labels: 9}
 	x.lo, x.hi = tl.extent()
-	y := axis{title: "Requests, in the order of sending", unit: plain, down: true, lo: 0.5, hi: float64(tl.rows) + 0.5}
+	y := axis{title: "Requests, in the order of sending", unit: plain, down: true, lo: float64(tl.skipped) + 0.5, hi: float64(tl.skipped+tl.rows) + 0.5}
 	y.ticks = linearTicks{unit: plain, most: 8, whole: true}
 
 	fr := frame{letters: newLetters(), title: clean(title), footer: tl.footer()}
@@ -115,9 +116,18 @@ func Timeline(title, label string, samples []experiment.Sample, window experimen
 	}, nil
 }
 
+// firstShown is the first request to draw where there is no room for all: with
+// many workers the first 200 may be warm-up and nothing else.
+func firstShown(sent []experiment.Sample) int {
+	const before = timelineMost / 4 // of the warm-up, so that its end is seen
+	measured := slices.IndexFunc(sent, func(s experiment.Sample) bool { return s.Phase == experiment.Measured })
+	return max(0, min(measured-before, len(sent)-timelineMost))
+}
+
 // timeline is the bars of a figure.
 type timeline struct {
 	rows, total, unsent int
+	skipped             int     // requests sent before the first that is drawn
 	lo, hi              float64 // seconds: the first sending, the last end
 	stretches           []stretch
 	faults              []fault
@@ -131,11 +141,11 @@ func (tl *timeline) add(s *experiment.Sample) {
 		tl.lo = inSeconds(s.Sent) // samples come in the order of sending
 	}
 	tl.hi = max(tl.hi, inSeconds(end))
-	first := s.FirstText()
+	first, row := s.FirstText(), tl.skipped+tl.rows
 	warm := s.Phase != experiment.Measured
 	put := func(p phase, from, to experiment.Instant) {
 		if to > from {
-			tl.stretches = append(tl.stretches, stretch{p, tl.rows, inSeconds(from), inSeconds(to)})
+			tl.stretches = append(tl.stretches, stretch{p, row, inSeconds(from), inSeconds(to)})
 		}
 	}
 	switch {
@@ -167,7 +177,7 @@ func (tl *timeline) add(s *experiment.Sample) {
 	// is the plan, and no fault.
 	planned := s.Phase == experiment.Cooldown && s.Outcome == experiment.Cancelled
 	if s.Outcome != experiment.OK && !planned {
-		tl.faults = append(tl.faults, fault{tl.rows, inSeconds(end)})
+		tl.faults = append(tl.faults, fault{row, inSeconds(end)})
 	}
 }
 
@@ -251,7 +261,7 @@ func (tl *timeline) legend() []entry {
 func (tl *timeline) footer() string {
 	n := fmt.Sprintf("n = %s", counted(tl.rows, "request", "requests"))
 	if tl.rows < tl.total {
-		n = fmt.Sprintf("The first %d of %s requests", tl.rows, plain.tick(float64(tl.total), 1))
+		n = strings.ToUpper(tl.drawn()[:1]) + tl.drawn()[1:]
 	}
 	n += ", by the time each was sent. Times are as the client saw them"
 	if slices.ContainsFunc(tl.stretches, func(s stretch) bool { return s.phase == queued || s.phase == prefill }) {
@@ -260,12 +270,21 @@ func (tl *timeline) footer() string {
 	return n + "."
 }
 
+// drawn names the requests that are drawn where there is no room for all.
+func (tl *timeline) drawn() string {
+	total := plain.tick(float64(tl.total), 1)
+	if tl.skipped == 0 {
+		return fmt.Sprintf("the first %d of %s requests", tl.rows, total)
+	}
+	return fmt.Sprintf("requests %s to %s of %s", plain.tick(float64(tl.skipped+1), 1), plain.tick(float64(tl.skipped+tl.rows), 1), total)
+}
+
 // caption says how to read the figure and what is not in it.
 func (tl *timeline) caption() string {
 	parts := []string{"One bar a request, the earliest at the top. Bars that begin their decode together were prefilled together; " +
 		"a wait that grows from row to row is a queue."}
 	if tl.rows < tl.total {
-		parts = append(parts, fmt.Sprintf("Only the first %d of %s requests are drawn.", tl.rows, plain.tick(float64(tl.total), 1)))
+		parts = append(parts, "Only "+tl.drawn()+" are drawn.")
 	}
 	if n := len(tl.faults); n > 0 {
 		parts = append(parts, fmt.Sprintf("%s; each has a cross where it ended.", counted(n, "request failed", "requests failed")))

@@ -21,11 +21,13 @@ var secretWords = []string{
 }
 
 var (
-	userinfo = regexp.MustCompile(`://[^/\s@]*@`)
+	userinfo = regexp.MustCompile(`://[^/\s]*@`) // to the last @: a password may hold one
 	flag     = regexp.MustCompile(`^--?([A-Za-z][A-Za-z0-9_.-]*)$`)
-	inline   = regexp.MustCompile(`(?i)(--?[a-z0-9_.-]*(?:key|token|password|passwd|secret|credential)s?)(=|\s+)(\S+)`)
-	count    = regexp.MustCompile(`^[0-9]{1,7}$`)
-	bearer   = regexp.MustCompile(`(?i)\bbearer\s+\S+`)
+	// A flag and its value, or NAME=value as an environment has it.
+	inline = regexp.MustCompile(`(?i)(-[a-z0-9_.-]*(?:key|token|password|passwd|secret|credential)s?\s+|` +
+		`[a-z0-9_.-]*(?:key|token|password|passwd|secret|credential)s?=)("[^"]*"|'[^']*'|\S+)`)
+	count  = regexp.MustCompile(`^[0-9]{1,7}$`)
+	bearer = regexp.MustCompile(`(?i)\bbearer\s+\S+`)
 )
 
 // redact removes secrets from a decoded JSON value: whatever stands under a secret
@@ -89,10 +91,10 @@ func redactText(s, known string) string {
 	s = bearer.ReplaceAllString(s, redacted)
 	s = inline.ReplaceAllStringFunc(s, func(m string) string {
 		p := inline.FindStringSubmatch(m)
-		if count.MatchString(p[3]) {
+		if count.MatchString(p[2]) {
 			return m
 		}
-		return p[1] + p[2] + redacted
+		return p[1] + redacted
 	})
 	if len(s) > maxText {
 		s = strings.ToValidUTF8(s[:maxText], "") + "…"

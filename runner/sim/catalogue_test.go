@@ -134,10 +134,11 @@ func TestCalibrationIsThatOfTheWeakestPart(t *testing.T) {
 		cfg  Config
 		want string
 	}{
-		{"a GPU with published runs", Config{GPU: "h200-sxm"}, "checked ±7 %"},
+		{"a GPU with published runs", Config{GPU: "h200-sxm"}, "±13 % of 9 in 10 vLLM rows"},
 		{"a GPU without", Config{GPU: "rtx-4090"}, "uncalibrated"},
 		{"a runtime without", Config{GPU: "h100-sxm", Runtime: "hf-static"}, "uncalibrated"},
-		{"a runtime with its own band", Config{GPU: "h100-sxm", Runtime: "trtllm-like"}, "±18 %"},
+		{"a runtime with its own band", Config{GPU: "h100-sxm", Runtime: "trtllm-like"}, "published maxima ±11 %"},
+		{"a server that was measured with its own load", Config{GPU: "h100-sxm"}, "c=4 to 128"},
 		{"a link without measurements", Config{GPU: "l40s", Count: 2}, "uncalibrated"},
 	} {
 		d, err := tc.cfg.Resolve()
