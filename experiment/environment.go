@@ -35,6 +35,7 @@ const (
 	KeyPrecision      = "model.precision"
 	KeyMaxModelLen    = "model.max_len"
 	KeyEndpoint       = "endpoint.url"
+	KeyDialect        = "endpoint.dialect"      // what the client had to do differently for this server
 	KeyCalibration    = "simulator.calibration" // how far the simulator's profile may be trusted
 	KeyTime           = "simulator.time"        // "real" or "virtual"
 )
@@ -88,7 +89,11 @@ func (e Environment) Label() string {
 	if v := e.Get(KeyRuntimeVersion); v.Source != UnknownValue && !e.Simulated() {
 		name += " " + v.Value
 	}
-	s := e.Get(KeyModel).Value + " · " + name + " · " + hw
+	model := e.Get(KeyModel).Value
+	if f := e.Get(KeyPrecision); f.Source != UnknownValue {
+		model += " " + f.Value
+	}
+	s := model + " · " + name + " · " + hw
 	if e.Simulated() {
 		s += " · SIMULATED"
 	}

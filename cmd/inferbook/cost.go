@@ -14,6 +14,9 @@ import (
 	"github.com/inferbook/inferbook/experiment/store"
 )
 
+// defaultPriceRatio is the convention of NVIDIA's article on cost.
+const defaultPriceRatio = 3
+
 func (p *program) costCommand() *cli.Command {
 	return &cli.Command{
 		Name: "cost", Usage: "what a million tokens cost at each load, from a dated price",
@@ -29,7 +32,7 @@ func (p *program) costCommand() *cli.Command {
 			&cli.StringFlag{Name: "price-source", Usage: "`WHERE` the price comes from: an invoice, a quote, a URL"},
 			&cli.IntFlag{Name: "gpus", Usage: "`N` GPUs are paid for", DefaultText: "those recorded"},
 			&cli.Float64Flag{Name: "utilisation", Usage: "`SHARE` of the paid hours spent at that load, above 0 and up to 1", Value: 1},
-			&cli.Float64Flag{Name: "price-ratio", Usage: "an output token bears `X` times the price of an input token, in the allocated cost", Value: 4},
+			&cli.Float64Flag{Name: "price-ratio", Usage: "an output token bears `X` times the price of an input token, in the allocated cost", Value: defaultPriceRatio},
 			jsonFlag(), dbFlag(),
 		},
 		Action: p.costAction,
@@ -76,6 +79,7 @@ func (p *program) costAction(c *cli.Context) error {
 			Costs map[string][]analysis.Cost `json:"costs"`
 		}{document{"inferbook.cost/1"}, all})
 	}
+	p.printBetween(views)
 	return nil
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -57,14 +56,10 @@ func (p *program) curveAction(c *cli.Context) error {
 	}
 	switch {
 	case c.Bool("json"):
-		var curves []analysis.Curve
-		for _, v := range views {
-			curves = append(curves, v.Curve)
-		}
 		if err := printJSON(p.out, struct {
 			document
 			Curves []analysis.Curve `json:"curves"`
-		}{document{"inferbook.curve/1"}, curves}); err != nil {
+		}{document{"inferbook.curve/1"}, curvesOf(views)}); err != nil {
 			return err
 		}
 	case out == "":
@@ -74,6 +69,7 @@ func (p *program) curveAction(c *cli.Context) error {
 			}
 			p.printResult(v)
 		}
+		p.printBetween(views)
 	}
 	switch {
 	case out == "":
@@ -117,17 +113,22 @@ func (p *program) views(c *cli.Context, nb *store.Notebook) ([]*view, error) {
 	return views, nil
 }
 
-// drawOne draws one figure of the kind asked for.
-func drawOne(ctx context.Context, nb *store.Notebook, views []*view, kind string, at int) (*figure.Figure, error) {
+// curvesOf gives the curve of each view.
+func curvesOf(views []*view) []analysis.Curve {
 	var curves []analysis.Curve
 	for _, v := range views {
 		curves = append(curves, v.Curve)
 	}
+	return curves
+}
+
+// drawOne draws one figure of the kind asked for.
+func drawOne(ctx context.Context, nb *store.Notebook, views []*view, kind string, at int) (*figure.Figure, error) {
 	switch kind {
 	case "ttft":
-		return figure.ThroughputVsTTFT(curves)
+		return figure.ThroughputVsTTFT(curvesOf(views))
 	case "interactivity":
-		return figure.ThroughputVsInteractivity(curves)
+		return figure.ThroughputVsInteractivity(curvesOf(views))
 	}
 	if len(views) != 1 {
 		return nil, usage("the figure %s shows one experiment and was given %d", kind, len(views))
@@ -168,7 +169,11 @@ func drawECDF(ctx context.Context, nb *store.Notebook, v *view) (*figure.Figure,
 	if len(series) == 0 {
 		return nil, fmt.Errorf("%s has no TTFT to draw: it was not streamed, or nothing succeeded; run with --stream", v.Experiment.Alias())
 	}
-	return figure.TTFTECDF(v.Curve.Title, v.Curve.Label, series)
+	title := "TTFT of each request, " + v.Curve.Title
+	if v.Experiment.Spec.Repeats > 1 {
+		title += " (first repeat)"
+	}
+	return figure.TTFTECDF(title, v.Curve.Label, series)
 }
 
 // drawTimeline draws the requests of one point.
@@ -195,7 +200,7 @@ func drawTimeline(ctx context.Context, nb *store.Notebook, v *view, at int) (*fi
 		}
 		samples = append(samples, s)
 	}
-	return figure.Timeline(v.Curve.Title+", "+found.Point.Load.String(), v.Curve.Label, samples, found.Point.Window)
+	return figure.Timeline("Timeline of "+v.Curve.Title+", "+found.Point.Load.String(), v.Curve.Label, samples, found.Point.Window)
 }
 
 // drawnFigure is a figure and the file that it was written to.
@@ -210,29 +215,32 @@ func (p *program) drawAll(ctx context.Context, nb *store.Notebook, views []*view
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, fmt.Errorf("making the folder for figures: %w", err)
 	}
-	var drawn []drawnFigure
-	add := func(vs []*view, kind, prefix string) error {
-		f, err := drawOne(ctx, nb, vs, kind, 0)
-		if err != nil {
-			p.hint("figure %s%s left out: %v", prefix, kind, err)
-			return nil
-		}
-		path := filepath.Join(folder, prefix+f.Name+"."+strings.ToLower(string(format)))
-		if err := f.Save(path); err != nil {
-			return err
-		}
-		p.hint("wrote %s", path)
-		drawn = append(drawn, drawnFigure{f, path})
-		return nil
+	type task struct {
+		views        []*view
+		kind, prefix string
 	}
-	var err error
+	var tasks []task
 	for _, kind := range figureKinds[:2] {
-		err = errors.Join(err, add(views, kind, ""))
+		tasks = append(tasks, task{views, kind, ""})
 	}
 	for _, v := range views {
 		for _, kind := range figureKinds[2:] {
-			err = errors.Join(err, add([]*view{v}, kind, v.Experiment.Alias()+"-"))
+			tasks = append(tasks, task{[]*view{v}, kind, v.Experiment.Alias() + "-"})
 		}
 	}
-	return drawn, err
+	var drawn []drawnFigure
+	for _, t := range tasks {
+		f, err := drawOne(ctx, nb, t.views, t.kind, 0)
+		if err != nil {
+			p.hint("figure %s%s left out: %v", t.prefix, t.kind, err)
+			continue
+		}
+		path := filepath.Join(folder, t.prefix+f.Name+"."+strings.ToLower(string(format)))
+		if err := f.Save(path); err != nil {
+			return nil, err
+		}
+		p.hint("wrote %s", path)
+		drawn = append(drawn, drawnFigure{f, path})
+	}
+	return drawn, nil
 }

@@ -175,6 +175,18 @@ func (p *program) printWarnings(v *view) {
 	}
 }
 
+// printBetween prints what keeps experiments from being compared side by side.
+func (p *program) printBetween(views []*view) {
+	list := analysis.Between(curvesOf(views))
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprintf(p.out, "\n%s\n", p.bold("Side by side"))
+	for _, text := range list {
+		fmt.Fprintf(p.out, "  · %s\n", text)
+	}
+}
+
 // unique drops repeats and keeps the order.
 func unique(list []string) []string {
 	seen := map[string]bool{}

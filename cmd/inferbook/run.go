@@ -142,11 +142,20 @@ func (p *program) drive(ctx context.Context, s *session, key string) (status exp
 	// What was measured is kept whatever happened to the run, so from here on
 	// the run's own context no longer counts.
 	keep := context.WithoutCancel(ctx)
-	err = errors.Join(err, w.Close(keep))
+	err = errors.Join(err, w.Close(keep), s.keepDialect(keep))
 	if err != nil && status == experiment.Complete {
 		status = experiment.Failed
 	}
 	return status, errors.Join(err, s.nb.FinishExperiment(keep, s.exp.ID, status))
+}
+
+// keepDialect records what the client had to do differently for this server.
+func (s *session) keepDialect(ctx context.Context) error {
+	if s.client == nil || len(s.client.Fallbacks()) == 0 {
+		return nil
+	}
+	s.exp.Environment.Set(experiment.KeyDialect, strings.Join(s.client.Fallbacks(), " "), experiment.Detected)
+	return s.nb.SetEnvironment(ctx, s.exp.ID, s.exp.Environment)
 }
 
 // execute runs the plan, over HTTP or in virtual time.
@@ -174,9 +183,6 @@ func (p *program) conclude(c *cli.Context, s *session, status experiment.Status,
 	v, err := loadView(ctx, s.nb, exp)
 	if err != nil {
 		return errors.Join(runErr, err)
-	}
-	if s.client != nil {
-		v.Warnings = append(v.Warnings, s.client.Fallbacks()...)
 	}
 	barren := v.barren()
 	if status == experiment.Interrupted {

@@ -49,6 +49,9 @@ func loadView(ctx context.Context, nb *store.Notebook, e *experiment.Experiment)
 	if !e.Deleted.IsZero() {
 		v.Warnings = append(v.Warnings, "this experiment is in the trash; `inferbook restore "+e.Alias()+"` brings it back")
 	}
+	if f := e.Environment.Get(experiment.KeyDialect); f.Source == experiment.Detected {
+		v.Warnings = append(v.Warnings, f.Value)
+	}
 	switch e.Status {
 	case experiment.Interrupted:
 		v.Warnings = append(v.Warnings, "this run was interrupted: its points hold what had been measured until then")
