@@ -65,13 +65,15 @@ func (w workload) request(worker, k int) asked {
 	rng := rand.New(rand.NewPCG(w.seed, uint64(worker)<<32|uint64(k)))
 	a := asked{prompt: w.spec.Prompt, promptTokens: experiment.Unknown}
 	in, out := jittered(rng, w.spec.InputTokens, w.spec.Jitter), jittered(rng, w.spec.OutputTokens, w.spec.Jitter)
-	if w.spec.Prompt == "" {
-		a.promptTokens = in
-		a.prompt = synthetic(rng, w.nonce(worker, k), in)
-	}
 	a.outputTokens = out
 	if k == 0 && w.spec.Warmup > 0 && w.workers > 1 {
 		a.outputTokens = 1 + rng.IntN(out)
+	}
+	// The text comes last: how much of rng it uses depends on the nonce, and the
+	// lengths are to be the same in every run of a seed.
+	if w.spec.Prompt == "" {
+		a.promptTokens = in
+		a.prompt = synthetic(rng, w.nonce(worker, k), in)
 	}
 	return a
 }
@@ -90,9 +92,11 @@ func (w workload) nonce(worker, k int) [8]byte {
 	return [8]byte(sum[:8])
 }
 
-// synthetic builds a prompt of about tokens tokens. The first eight words spell
-// the nonce: any prefix cache keeps blocks of at least that many tokens, so it
-// finds nothing to reuse. A prompt is never shorter than its nonce.
+// synthetic builds a prompt of about tokens tokens: of exactly as many characters
+// as that makes, whatever the nonce is, so that the simulated engine counts the
+// same in every run of a seed. The first eight words spell the nonce: any prefix
+// cache keeps blocks of at least that many tokens, so it finds nothing to reuse. A
+// prompt is never shorter than its nonce.
 func synthetic(rng *rand.Rand, nonce [8]byte, tokens int) string {
 	budget := tokens * charsPerToken
 	var b strings.Builder
@@ -113,9 +117,15 @@ func synthetic(rng *rand.Rand, nonce [8]byte, tokens int) string {
 			binary.LittleEndian.PutUint64(bits[:], rng.Uint64())
 		}
 		word := vocabulary[bits[i%len(bits)]]
-		// The last word is taken when more than half of it fits, so that the length
-		// is right on average.
-		if b.Len()+(1+len(word))/2 > budget {
+		room := budget - b.Len()
+		if room <= len(word)+1 {
+			// The last word is cut to what fits; a single character is filled up, since a
+			// space at the end would be trimmed by some servers.
+			if room > 1 {
+				b.WriteString((" " + word)[:room])
+			} else if room == 1 {
+				b.WriteByte('.')
+			}
 			return b.String()
 		}
 		b.WriteByte(' ')

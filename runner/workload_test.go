@@ -187,3 +187,24 @@ func TestFixedPromptIsSentAsItIs(t *testing.T) {
 		t.Errorf("sent %q, asked for %d tokens", a.prompt, a.promptTokens)
 	}
 }
+
+// Another experiment asks other texts of the same lengths: the nonce is in every
+// prompt and changes the length of none.
+func TestLengthsDoNotDependOnTheExperiment(t *testing.T) {
+	spec := experiment.DefaultSpec()
+	spec.Jitter = 0.1
+	for k := range 200 {
+		one := workload{spec: spec, seed: 7, workers: 8, salt: "01AAAA"}.request(3, k)
+		two := workload{spec: spec, seed: 7, workers: 8, salt: "01BBBB"}.request(3, k)
+		if one.prompt == two.prompt {
+			t.Fatalf("request %d: two experiments ask the same text, which a prefix cache would know", k)
+		}
+		if len(one.prompt) != len(two.prompt) || len(one.prompt) != one.promptTokens*charsPerToken || one.outputTokens != two.outputTokens {
+			t.Fatalf("request %d: %d characters and %d tokens out, then %d and %d; %d tokens were asked for",
+				k, len(one.prompt), one.outputTokens, len(two.prompt), two.outputTokens, one.promptTokens)
+		}
+		if strings.TrimSpace(one.prompt) != one.prompt {
+			t.Fatalf("request %d begins or ends with a space, which a server may trim", k)
+		}
+	}
+}
