@@ -119,8 +119,8 @@ func (s *Spec) Validate() error {
 			bad("concurrency has the level %d; a level is 1 or more", c)
 		}
 	}
-	if math.IsNaN(s.Temperature) || math.IsInf(s.Temperature, 0) {
-		bad("temperature is %g; write a number such as 0 or 0.7", s.Temperature)
+	if !(s.Temperature >= 0) || math.IsInf(s.Temperature, 0) { // NaN is refused too
+		bad("temperature is %g; write a number from 0, such as 0 or 0.7", s.Temperature)
 	}
 	if s.Duration > maxDuration {
 		bad("duration is %s; write a time below ten years", time.Duration(s.Duration))

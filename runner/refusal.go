@@ -41,7 +41,10 @@ func (c *Client) refused(x *exchange) verdict {
 			next = "check that the API key is the one for this server"
 		}
 	case code == http.StatusNotFound:
-		next = fmt.Sprintf("check the model's name against GET %s/models, and that the base URL is right: most end in /v1", c.base)
+		next = fmt.Sprintf("check the address and the model's name: GET %s/models lists the models if the address is right", c.base)
+		if !strings.HasSuffix(c.base, "/v1") {
+			next = fmt.Sprintf("check the base URL: most end in /v1, as in %s/v1", c.base)
+		}
 	case code == http.StatusTooManyRequests:
 		next = "lower the concurrency or ask for a higher rate limit"
 	case code == http.StatusServiceUnavailable:

@@ -47,6 +47,8 @@ func extraMembers(extra map[string]any) ([]member, error) {
 		switch key {
 		case "stream":
 			return nil, fmt.Errorf("extra has the field stream; use --stream, so that the client knows what to expect")
+		case "model", "messages", "prompt":
+			return nil, fmt.Errorf("extra has the field %s, which the workload writes; use --model or --prompt", key)
 		case "n", "best_of":
 			if fmt.Sprint(extra[key]) != "1" {
 				return nil, fmt.Errorf("extra has %s = %v; one answer a request is measured, so leave it out", key, extra[key])

@@ -215,7 +215,7 @@ func checkName(name string) error {
 		return invalid(hint, "the name %q has spaces at an end, or a line break", name)
 	}
 	if _, number := experiment.ParseAlias(name); number || name == lastRef {
-		return invalid(hint, "the name %q already means another experiment", name)
+		return invalid(hint, "the name %q is reserved: a bare number, exp-N and %q find experiments by their number", name, lastRef)
 	}
 	return nil
 }

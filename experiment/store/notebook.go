@@ -59,6 +59,8 @@ type Notebook struct {
 	now      func() time.Time
 	words    words
 	warnings []string
+	// remedy is what to do about a notebook that is open for reading only.
+	remedy string
 	// immutable says that the file is read without locks, since nobody can write it.
 	immutable bool
 }
@@ -83,7 +85,7 @@ func Open(ctx context.Context, path string, o Options) (*Notebook, error) {
 }
 
 func open(ctx context.Context, path string, o Options, t tuning) (n *Notebook, err error) {
-	n = &Notebook{path: path, tuning: t, ids: o.IDs, now: o.Now}
+	n = &Notebook{path: path, tuning: t, ids: o.IDs, now: o.Now, remedy: "open it for writing, with an inferbook that knows its schema"}
 	if n.ids == nil {
 		n.ids = experiment.NewIDs()
 	}
@@ -119,7 +121,8 @@ func open(ctx context.Context, path string, o Options, t tuning) (n *Notebook, e
 		if toRead = refused(err); !toRead {
 			return n, n.fault("opening", err)
 		}
-		n.warn("%s cannot be written (%v), so it is open for reading only", n.path, err)
+		n.remedy = "check the permissions of the file and of its folder"
+		n.warn("%s cannot be written, so it is open for reading only; %s (SQLite says: %v)", n.path, n.remedy, err)
 	}
 	return n, n.fault("opening", n.openToRead(ctx))
 }
@@ -211,7 +214,7 @@ func (n *Notebook) fault(doing string, err error) error { return fault(n.path, d
 // update runs fn in one transaction that holds the write lock from its start.
 func (n *Notebook) update(ctx context.Context, doing string, fn func(*sql.Tx) error) error {
 	if n.write == nil {
-		return &Error{Code: ReadOnly, Msg: fmt.Sprintf("%s is open for reading only (%s)", n.path, doing), Hint: "open it for writing, with an inferbook that knows its schema"}
+		return &Error{Code: ReadOnly, Msg: fmt.Sprintf("%s is open for reading only (%s)", n.path, doing), Hint: n.remedy}
 	}
 	tx, err := n.write.BeginTx(ctx, nil)
 	if err != nil {

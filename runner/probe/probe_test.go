@@ -128,7 +128,7 @@ func TestTargetSimulator(t *testing.T) {
 	for _, f := range info.Facts {
 		env.Set(f.Key, f.Value, f.Source)
 	}
-	if got, want := env.Label(), "llama-3.1-8b · vllm-like · 2× h100-sxm · SIMULATED"; got != want {
+	if got, want := env.Label(), "llama-3.1-8b bf16 · vllm-like · 2× h100-sxm · SIMULATED"; got != want {
 		t.Errorf("the label is %q, not %q", got, want)
 	}
 	// A run in virtual time asks nobody and records the same facts.
@@ -137,6 +137,29 @@ func TestTargetSimulator(t *testing.T) {
 	}
 	if f := env.Get(experiment.KeyCalibration); f.Source != experiment.Simulated || f.Value == "" {
 		t.Errorf("calibration %+v", f)
+	}
+}
+
+// A server that answers each path with its own page says nothing by it.
+func TestTargetCatchAll(t *testing.T) {
+	server := httptest.NewServer(answers{"/v1/models": `{"data":[]}`, "/version": "<html>", "/props": "<html>"})
+	defer server.Close()
+	info, err := Target(t.Context(), server.URL+"/v1", "")
+	if err != nil || len(info.Warnings) != 0 {
+		t.Errorf("warnings %q, error %v", info.Warnings, err)
+	}
+}
+
+// The usual slip is an address without /v1.
+func TestTargetWithoutV1(t *testing.T) {
+	server := httptest.NewServer(answers{"/v1/models": `{"data":[{"id":"m"}]}`})
+	defer server.Close()
+	info, err := Target(t.Context(), server.URL, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "did you mean " + server.URL + "/v1?"; len(info.Warnings) != 1 || !strings.Contains(info.Warnings[0], want) {
+		t.Errorf("warnings %q, want one with %q", info.Warnings, want)
 	}
 }
 
@@ -161,8 +184,6 @@ func TestTargetTrouble(t *testing.T) {
 			"/props":     `{"a":[` + strings.Repeat(`"x",`, configMax) + `"x"]}`,
 		}, "over 16 KiB"},
 		{"a simulator that keeps quiet", page(`{"data":[{"id":"m","owned_by":"inferbook-simulator"}]}`), "does not say what it simulates"},
-		// 200 with something else at a path that another runtime has.
-		{"a page at each path", answers{"/v1/models": `{"data":[]}`, "/version": "<html>"}, "/version was left out"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			server := httptest.NewServer(tt.handler)

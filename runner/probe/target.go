@@ -60,7 +60,7 @@ func Target(ctx context.Context, baseURL, key string) (TargetInfo, error) {
 	models := q.ask(ctx, api+"/models")
 	switch {
 	case models.err != nil:
-		info.Warnings = append(info.Warnings, fmt.Sprintf("The endpoint does not list its models (%s): %s.", api+"/models", models.err))
+		info.Warnings = append(info.Warnings, fmt.Sprintf("The endpoint does not list its models (%s): %s.%s", api+"/models", models.err, q.elsewhere(ctx, api, models)))
 	default:
 		for _, id := range models.json.Get("data.#.id").Array() {
 			info.Models = append(info.Models, redactText(id.String(), key))
@@ -81,13 +81,26 @@ func Target(ctx context.Context, baseURL, key string) (TargetInfo, error) {
 		info.Facts = append(info.Facts, detected(experiment.KeyModel, info.Models[0]))
 	}
 	info.addConfig(id.config, key)
+	// A server that does not know a path is of another kind, and one that answers
+	// each path with its own page says nothing by it: neither is news.
 	for _, path := range paths {
-		// A server that does not know a path is of another kind; that is no news.
-		if a := answers[path]; a.err != nil && a.status/100 == 2 {
+		if a := answers[path]; a.err != nil && a.status/100 == 2 && !errors.Is(a.err, errNotJSON) {
 			info.Warnings = append(info.Warnings, fmt.Sprintf("The answer to %s was left out: %s.", path, a.err))
 		}
 	}
 	return info, nil
+}
+
+// elsewhere says where the API is when it is not at the address given and is
+// under /v1 of it, the usual slip.
+func (q *questioner) elsewhere(ctx context.Context, api string, models answer) string {
+	if models.status != http.StatusNotFound || strings.HasSuffix(api, "/v1") {
+		return ""
+	}
+	if q.ask(ctx, api+"/v1/models").err != nil {
+		return ""
+	}
+	return fmt.Sprintf(" It does at %[1]s/v1/models: did you mean %[1]s/v1?", api)
 }
 
 // simulated reports whether the answer comes from the simulated engine.
@@ -123,6 +136,8 @@ func (t *TargetInfo) addConfig(config gjson.Result, key string) {
 	}
 	t.Facts = append(t.Facts, detected(KeyServerConfig, string(text)))
 }
+
+var errNotJSON = errors.New("it is not JSON")
 
 // answer is what came of one question.
 type answer struct {
@@ -191,7 +206,7 @@ func (q *questioner) ask(ctx context.Context, address string) answer {
 	case len(body) > answerMax:
 		a.err = fmt.Errorf("it is over %d KiB", answerMax>>10)
 	case !gjson.ValidBytes(body):
-		a.err = errors.New("it is not JSON")
+		a.err = errNotJSON
 	default:
 		a.json = gjson.ParseBytes(body)
 	}
