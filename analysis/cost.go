@@ -137,8 +137,11 @@ func over(money float64, throughput Estimate) Estimate {
 	e := throughput
 	e.Value = ratio(money, throughput.Value)
 	if e.Value < 0 || !e.Known() {
-		return Estimate{Value: math.NaN(), Low: math.NaN(), High: math.NaN(), N: e.N, Repeats: e.Repeats, Warnings: e.Warnings}
+		e = unknown()
+		e.N, e.Repeats, e.Warnings = throughput.N, throughput.Repeats, throughput.Warnings
+		return e
 	}
+	e.Min, e.Max = ratio(money, throughput.Max), ratio(money, throughput.Min)
 	if math.IsNaN(throughput.Low) && math.IsNaN(throughput.High) {
 		return e
 	}
@@ -160,11 +163,13 @@ func weighted(both, out Estimate, weight float64) Estimate {
 	e.Value = both.Value + weight*out.Value
 	scale := e.Value / both.Value
 	e.Low, e.High = both.Low*scale, both.High*scale
+	e.Min, e.Max = both.Min*scale, both.Max*scale
 	return e
 }
 
 func times(e Estimate, factor float64) Estimate {
 	e.Value, e.Low, e.High = e.Value*factor, e.Low*factor, e.High*factor
+	e.Min, e.Max = e.Min*factor, e.Max*factor
 	return e
 }
 

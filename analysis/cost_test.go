@@ -236,3 +236,12 @@ func TestCostWarnings(t *testing.T) {
 		}
 	}
 }
+
+// The range over repeats turns round with the throughput, as the interval does.
+func TestCostRange(t *testing.T) {
+	rate := Estimate{Value: 500, Low: math.Inf(-1), High: math.Inf(1), Min: 400, Max: 800, Repeats: 3}
+	least, most, ok := times(over(1000, rate), 2).Spread()
+	if !ok || least != 2.5 || most != 5 {
+		t.Errorf("%v to %v, %v; want 2.5 to 5", least, most, ok)
+	}
+}

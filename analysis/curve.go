@@ -58,8 +58,11 @@ type Curve struct {
 
 	// Fit is TPOT = α + β·C over the levels below the admission limit, or below
 	// the first at which requests visibly wait; nil when fewer than three levels
-	// can be used.
+	// can be used, or when the line makes no sense.
 	Fit *LineFit `json:"fit"`
+	// NoFit is a whole sentence on why a line makes no sense; "" = it does, or
+	// there is none.
+	NoFit string `json:"no_fit"`
 	// Knee is the level at which output throughput lies furthest above the
 	// straight line from the sweep's first level to its highest throughput, both
 	// axes scaled to 1: beyond it each user brings less than the sweep's
@@ -158,7 +161,7 @@ func NewCurve(e *experiment.Experiment, points []PointSummary) Curve {
 		sorted = sorted[n:]
 	}
 	c.AdmissionLimit = admissionLimit(c.Levels)
-	c.Fit = fitTPOT(c.Levels, c.AdmissionLimit)
+	c.Fit, c.NoFit = fitTPOT(c.Levels, c.AdmissionLimit)
 	c.Plateau = plateau(c.Levels)
 	c.Knee = knee(c.Levels)
 	c.Warnings = curveWarnings(e, &c)
@@ -179,11 +182,11 @@ func newLevel(repeats []PointSummary) Level {
 		{&l.TPOTP99, func(s *PointSummary) Estimate { return s.TPOT.P99 }},
 		{&l.E2EP50, func(s *PointSummary) Estimate { return s.E2E.P50 }},
 		{&l.E2EP95, func(s *PointSummary) Estimate { return s.E2E.P95 }},
-		{&l.OutputThroughput, func(s *PointSummary) Estimate { return bare(s.OutputThroughput, s.InWindow) }},
-		{&l.TotalThroughput, func(s *PointSummary) Estimate { return bare(s.TotalThroughput, s.InWindow) }},
-		{&l.RequestRate, func(s *PointSummary) Estimate { return bare(s.RequestRate, s.InWindow) }},
-		{&l.Interactivity, func(s *PointSummary) Estimate { return bare(s.Interactivity, s.TPOT.N) }},
-		{&l.BRun, func(s *PointSummary) Estimate { return bare(s.BRun, s.InWindow) }},
+		{&l.OutputThroughput, func(s *PointSummary) Estimate { return single(s.OutputThroughput, s.InWindow) }},
+		{&l.TotalThroughput, func(s *PointSummary) Estimate { return single(s.TotalThroughput, s.InWindow) }},
+		{&l.RequestRate, func(s *PointSummary) Estimate { return single(s.RequestRate, s.InWindow) }},
+		{&l.Interactivity, func(s *PointSummary) Estimate { return single(s.Interactivity, s.TPOT.N) }},
+		{&l.BRun, func(s *PointSummary) Estimate { return single(s.BRun, s.InWindow) }},
 	} {
 		*f.to = overRepeats(repeats, f.of)
 	}
@@ -196,9 +199,9 @@ func newLevel(repeats []PointSummary) Level {
 }
 
 // overRepeats gives the median of a figure over repeats and the order statistics
-// that bound it with 95 % confidence. Repeats without the figure are left out,
-// and said so. One repeat keeps the interval within it, where it has one: that
-// is what is known, and its warning says what is not.
+// that bound it with 95 % confidence, and its range. Repeats without the figure
+// are left out, and said so. One repeat keeps the interval within it, where it
+// has one: that is what is known, and its warning says what is not.
 func overRepeats(repeats []PointSummary, of func(*PointSummary) Estimate) Estimate {
 	e := unknown()
 	var values []float64
@@ -218,6 +221,9 @@ func overRepeats(repeats []PointSummary, of func(*PointSummary) Estimate) Estima
 	slices.Sort(values)
 	e.Value = interpolate(values, 0.5)
 	e.Low, e.High = orderInterval(values, 0.5)
+	if len(values) > 1 {
+		e.Min, e.Max = values[0], values[len(values)-1]
+	}
 	if len(repeats) == 1 {
 		one := of(&repeats[0])
 		e.Low, e.High = one.Low, one.High
@@ -232,18 +238,17 @@ func overRepeats(repeats []PointSummary, of func(*PointSummary) Estimate) Estima
 	return e
 }
 
-// bare is a figure of one run that has no interval within it.
-func bare(value float64, n int) Estimate {
-	return Estimate{Value: value, Low: math.NaN(), High: math.NaN(), N: n}
-}
+// RepeatsForInterval is the fewest repeats whose median has a 95 % interval: all
+// of five lie on one side of the median too often, with probability 2 × 0.5⁵ = 6.25 %.
+const RepeatsForInterval = 6
 
 // repeatWarning says what k repeats do not support.
 func repeatWarning(k int) string {
-	switch need := minCount(0.5); {
+	switch {
 	case k == 1:
 		return "One repeat: how far another run would be from it is not known."
-	case k < need:
-		return fmt.Sprintf("%d repeats: an interval between repeats needs %d.", k, need)
+	case k < RepeatsForInterval:
+		return fmt.Sprintf("%d repeats: an interval between repeats needs %d.", k, RepeatsForInterval)
 	default:
 		return ""
 	}
@@ -263,20 +268,21 @@ func curveWarnings(e *experiment.Experiment, c *Curve) []string {
 		return append(out, "There is no point to make a curve from.")
 	}
 	least := math.MaxInt
-	cut := 0
+	var cut []string
 	for _, l := range c.Levels {
 		least = min(least, len(l.Points))
 		for _, p := range l.Points {
 			if s := p.Point.Status; s == experiment.Interrupted || s == experiment.Failed {
-				cut++
+				cut = append(cut, l.Load.String())
 			}
 		}
 	}
 	if w := repeatWarning(least); w != "" {
 		out = append(out, w)
 	}
-	if cut > 0 {
-		out = append(out, fmt.Sprintf("%s did not run to the end.", plural(cut, "point")))
+	// A run that was cut short says so itself, once for all of its points.
+	if len(cut) > 0 && e.Status != experiment.Interrupted && e.Status != experiment.Failed {
+		out = append(out, fmt.Sprintf("The measuring at %s stopped early, so it may have fewer requests than were asked for.", list(distinct(cut))))
 	}
 	var absent []string
 	for _, n := range e.Spec.Concurrency {
@@ -289,6 +295,9 @@ func curveWarnings(e *experiment.Experiment, c *Curve) []string {
 	}
 	if len(c.Levels) < 3 {
 		out = append(out, fmt.Sprintf("%s cannot show a shape: knee, plateau and fit need three or more.", plural(len(c.Levels), "level")))
+	}
+	if c.NoFit != "" {
+		out = append(out, c.NoFit)
 	}
 	return out
 }

@@ -3,6 +3,7 @@ package analysis
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -174,7 +175,7 @@ func TestLandmarks(t *testing.T) {
 	if got := c.Plateau.Because; !strings.Contains(got, "buys 2.86 %, under a tenth of its own growth, and no further step up to c=32 buys a tenth of its own growth.") {
 		t.Errorf("the plateau says %q", got)
 	}
-	if got := sweep(1, 900, 2, 800, 4, 700).Plateau.Because; !strings.Contains(got, "load grows by 100 % and loses 11.1 %, and no further step") {
+	if got := sweep(1, 900, 2, 800, 4, 700).Plateau.Because; !strings.Contains(got, "load grows by 100 % and throughput loses 11.1 %, and no further step") {
 		t.Errorf("a plateau that falls says %q", got)
 	}
 	// TPOT is 10 ms at each level: the line goes through all of them.
@@ -229,7 +230,7 @@ func TestLevelWithoutFigures(t *testing.T) {
 }
 
 func TestRepeats(t *testing.T) {
-	inf := math.Inf(1)
+	inf, nan := math.Inf(1), math.NaN()
 	var points []PointSummary
 	for i, tok := range []float64{500, 540, 480, 510, 530, 490, 520} {
 		points = append(points, summaryOf(8, i, 100, 10, 100, tok))
@@ -239,15 +240,15 @@ func TestRepeats(t *testing.T) {
 		points []PointSummary
 		want   Estimate
 	}{
-		{"one: a rate has no interval within a run", points[:1], Estimate{Value: 500, Low: math.NaN(), High: math.NaN(), N: 1000, Repeats: 1,
+		{"one: a rate has no interval within a run", points[:1], Estimate{Value: 500, Low: nan, High: nan, Min: nan, Max: nan, N: 1000, Repeats: 1,
 			Warnings: []string{"One repeat: how far another run would be from it is not known."}}},
-		{"three", points[:3], Estimate{Value: 500, Low: -inf, High: inf, N: 3000, Repeats: 3,
+		{"three", points[:3], Estimate{Value: 500, Low: -inf, High: inf, Min: 480, Max: 540, N: 3000, Repeats: 3,
 			Warnings: []string{"3 repeats: an interval between repeats needs 6."}}},
-		{"seven: the smallest and the largest", points, Estimate{Value: 510, Low: 480, High: 540, N: 7000, Repeats: 7}},
+		{"seven: the smallest and the largest", points, Estimate{Value: 510, Low: 480, High: 540, Min: 480, Max: 540, N: 7000, Repeats: 7}},
 		{"one of two failed", []PointSummary{points[0], collect(point(8, 1000), failed(0, 1, experiment.Refused))},
-			Estimate{Value: 250, Low: -inf, High: inf, N: 1000, Repeats: 2, Warnings: []string{"2 repeats: an interval between repeats needs 6."}}},
+			Estimate{Value: 250, Low: -inf, High: inf, Min: 0, Max: 500, N: 1000, Repeats: 2, Warnings: []string{"2 repeats: an interval between repeats needs 6."}}},
 		{"one of two has no figure", []PointSummary{points[0], collect(point(8, 0))},
-			Estimate{Value: 500, Low: -inf, High: inf, N: 1000, Repeats: 1, Warnings: []string{
+			Estimate{Value: 500, Low: -inf, High: inf, Min: nan, Max: nan, N: 1000, Repeats: 1, Warnings: []string{
 				"1 of 2 repeats have no such figure.", "One repeat: how far another run would be from it is not known."}}},
 	} {
 		c := NewCurve(testExperiment(), tt.points)
@@ -271,6 +272,51 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
+func isCut(w string) bool {
+	return strings.Contains(w, "interrupted") || strings.Contains(w, "stopped early")
+}
+
+// The fewest repeats that have an interval are what the quantile's own rule says.
+func TestRepeatsForInterval(t *testing.T) {
+	if need := minCount(0.5); need != RepeatsForInterval {
+		t.Errorf("the median needs %d, RepeatsForInterval is %d", need, RepeatsForInterval)
+	}
+}
+
+// The range over repeats is shown where it is all there is.
+func TestSpread(t *testing.T) {
+	inf, nan := math.Inf(1), math.NaN()
+	for _, tt := range []struct {
+		name string
+		e    Estimate
+		want bool
+	}{
+		{"three repeats", Estimate{Value: 5, Low: -inf, High: inf, Min: 4, Max: 6, Repeats: 3}, true},
+		{"enough for an interval", Estimate{Value: 5, Low: 4, High: 6, Min: 4, Max: 6, Repeats: 6}, false},
+		{"one repeat", Estimate{Value: 5, Low: -inf, High: inf, Min: nan, Max: nan, Repeats: 1}, false},
+		{"within one run", Estimate{Value: 5, Low: nan, High: nan, Min: nan, Max: nan}, false},
+		{"a cost whose upper end is not known", Estimate{Value: 5, Low: -inf, High: inf, Min: 4, Max: nan, Repeats: 2}, false},
+	} {
+		if _, _, got := tt.e.Spread(); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}
+
+// A line that starts below zero is no cost of a step: a CPU that decodes one
+// request after another gives such.
+func TestFitBelowZero(t *testing.T) {
+	var points []PointSummary
+	for _, r := range [][2]float64{{1, 20}, {2, 30}, {4, 95}} {
+		points = append(points, summaryOf(int(r[0]), 0, 100, r[1], 100, 1000*r[0]/r[1]))
+	}
+	c := NewCurve(testExperiment(), points)
+	const want = "No line is fitted to TPOT: a straight line through these levels would start below zero, at −12.5 ms, so TPOT does not grow in proportion to load here."
+	if c.Fit != nil || c.NoFit != want || !slices.Contains(c.Warnings, want) {
+		t.Errorf("fit %+v, %q, warnings %q", c.Fit, c.NoFit, c.Warnings)
+	}
+}
+
 func TestCurveWarnings(t *testing.T) {
 	e := testExperiment()
 	e.Environment.Set(experiment.KeyRuntime, "vllm-like", experiment.Simulated)
@@ -283,7 +329,7 @@ func TestCurveWarnings(t *testing.T) {
 	want := []string{
 		"Every figure here comes from the simulated engine. Its calibration: about 10 % at the median.",
 		"One repeat: how far another run would be from it is not known.",
-		"1 point did not run to the end.",
+		"The measuring at c=16 stopped early, so it may have fewer requests than were asked for.",
 		"The plan has c=32 and c=64, of which nothing was recorded.",
 		"2 levels cannot show a shape: knee, plateau and fit need three or more.",
 	}
@@ -292,6 +338,11 @@ func TestCurveWarnings(t *testing.T) {
 	}
 	if c.Title != "exp-3 sweep" || c.Hardware != "h100-sxm" || !c.Simulated || !strings.Contains(c.Label, "SIMULATED") {
 		t.Errorf("%q, %q on %q, simulated %v", c.Title, c.Label, c.Hardware, c.Simulated)
+	}
+	// A run that was cut short says so itself, and its points do not say it again.
+	e.Status = experiment.Interrupted
+	if got := NewCurve(e, []PointSummary{cut}); slices.ContainsFunc(got.Warnings, isCut) || slices.ContainsFunc(got.Levels[0].Points[0].Warnings, isCut) {
+		t.Errorf("an interrupted run says of its points %q and %q", got.Warnings, got.Levels[0].Points[0].Warnings)
 	}
 	if got := NewCurve(testExperiment(), nil).Warnings; len(got) != 1 {
 		t.Errorf("a curve of nothing says %q", got)

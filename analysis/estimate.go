@@ -30,6 +30,9 @@ type Estimate struct {
 	// Low and High bound the 95 % interval. An infinite bound says that the
 	// count cannot support that side; both NaN says that no interval was made.
 	Low, High float64
+	// Min and Max are the smallest and the largest repeat; NaN where Value is not
+	// of several repeats.
+	Min, Max float64
 	// N is the number of observations behind Value.
 	N int
 	// Repeats is 0 for a within-run estimate, else the number of repeats whose
@@ -45,17 +48,33 @@ func (e Estimate) Known() bool { return !math.IsNaN(e.Value) }
 // Bounded reports whether the count supports both sides of the interval.
 func (e Estimate) Bounded() bool { return finite(e.Low) && finite(e.High) }
 
+// Spread gives the range over repeats where that is all there is to show: of
+// several repeats, too few for an interval between them.
+func (e Estimate) Spread() (least, most float64, ok bool) {
+	few := e.Repeats > 1 && math.IsInf(e.Low, 0) && math.IsInf(e.High, 0)
+	return e.Min, e.Max, few && finite(e.Min) && finite(e.Max)
+}
+
+// single is the estimate of one value, with no interval and no range over repeats.
+func single(value float64, n int) Estimate {
+	nan := math.NaN()
+	return Estimate{Value: value, Low: nan, High: nan, Min: nan, Max: nan, N: n}
+}
+
 // unknown is the estimate of what nobody observed.
 func unknown() Estimate {
-	return Estimate{Value: math.NaN(), Low: math.NaN(), High: math.NaN()}
+	return single(math.NaN(), 0)
 }
 
 // estimateJSON is the form of an estimate in JSON. A bound is null where it is
-// infinite, and also where no interval was made; no_interval tells which.
+// infinite, and also where no interval was made; no_interval tells which. Min and
+// max are there for several repeats only.
 type estimateJSON struct {
 	Value      *float64 `json:"value"`
 	Low        *float64 `json:"low"`
 	High       *float64 `json:"high"`
+	Min        *float64 `json:"min,omitempty"`
+	Max        *float64 `json:"max,omitempty"`
 	N          int      `json:"n"`
 	Repeats    int      `json:"repeats,omitempty"`
 	NoInterval bool     `json:"no_interval,omitempty"`
@@ -66,6 +85,7 @@ type estimateJSON struct {
 func (e Estimate) MarshalJSON() ([]byte, error) {
 	return json.Marshal(estimateJSON{
 		Value: finiteOrNil(e.Value), Low: finiteOrNil(e.Low), High: finiteOrNil(e.High),
+		Min: finiteOrNil(e.Min), Max: finiteOrNil(e.Max),
 		N: e.N, Repeats: e.Repeats, NoInterval: math.IsNaN(e.Low) && math.IsNaN(e.High), Warnings: e.Warnings,
 	})
 }
@@ -82,6 +102,7 @@ func (e *Estimate) UnmarshalJSON(data []byte) error {
 	}
 	*e = Estimate{
 		Value: orElse(j.Value, math.NaN()), Low: orElse(j.Low, low), High: orElse(j.High, high),
+		Min: orElse(j.Min, math.NaN()), Max: orElse(j.Max, math.NaN()),
 		N: j.N, Repeats: j.Repeats, Warnings: j.Warnings,
 	}
 	return nil

@@ -81,7 +81,8 @@ func (g *gaps) distribution(m Metric) Distribution {
 	lows, highs := g.intervals(values)
 	for i, q := range shownQuantiles {
 		v := values[i] / 1e3
-		e := Estimate{Value: v, Low: min(lows[i], v), High: max(highs[i], v), N: g.n}
+		e := single(v, g.n)
+		e.Low, e.High = min(lows[i], v), max(highs[i], v)
 		if w := countWarning(g.n, q); w != "" {
 			e.Warnings = append(e.Warnings, w)
 		}

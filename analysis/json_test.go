@@ -78,11 +78,13 @@ func TestEstimateJSON(t *testing.T) {
 		e    Estimate
 		want string
 	}{
-		{"all known", Estimate{Value: 5, Low: 4, High: 7, N: 200}, `{"value":5,"low":4,"high":7,"n":200}`},
-		{"no upper bound", Estimate{Value: 5, Low: 4, High: inf, N: 50, Warnings: []string{"Few."}},
+		{"all known", Estimate{Value: 5, Low: 4, High: 7, Min: nan, Max: nan, N: 200}, `{"value":5,"low":4,"high":7,"n":200}`},
+		{"no upper bound", Estimate{Value: 5, Low: 4, High: inf, Min: nan, Max: nan, N: 50, Warnings: []string{"Few."}},
 			`{"value":5,"low":4,"high":null,"n":50,"warnings":["Few."]}`},
-		{"one repeat", Estimate{Value: 5, Low: -inf, High: inf, N: 50, Repeats: 1}, `{"value":5,"low":null,"high":null,"n":50,"repeats":1}`},
-		{"no interval was made", Estimate{Value: 5, Low: nan, High: nan, N: 50}, `{"value":5,"low":null,"high":null,"n":50,"no_interval":true}`},
+		{"one repeat", Estimate{Value: 5, Low: -inf, High: inf, Min: nan, Max: nan, N: 50, Repeats: 1}, `{"value":5,"low":null,"high":null,"n":50,"repeats":1}`},
+		{"three repeats", Estimate{Value: 5, Low: -inf, High: inf, Min: 4, Max: 7, N: 150, Repeats: 3},
+			`{"value":5,"low":null,"high":null,"min":4,"max":7,"n":150,"repeats":3}`},
+		{"no interval was made", Estimate{Value: 5, Low: nan, High: nan, Min: nan, Max: nan, N: 50}, `{"value":5,"low":null,"high":null,"n":50,"no_interval":true}`},
 		{"nothing", unknown(), `{"value":null,"low":null,"high":null,"n":0,"no_interval":true}`},
 	} {
 		if got := roundTrip(t, tt.e); string(got) != tt.want {

@@ -46,7 +46,10 @@ func throughputs(levels []Level) []place {
 
 // fitTPOT fits the median TPOT below the admission limit, where each offered
 // request is in the batch.
-func fitTPOT(levels []Level, limit *Landmark) *LineFit {
+//
+// A line that starts below zero is none, since a step costs something even for
+// the first request; refused says so.
+func fitTPOT(levels []Level, limit *Landmark) (fit *LineFit, refused string) {
 	end := firstWaiting(levels)
 	if limit != nil {
 		end = min(end, limit.Concurrency)
@@ -58,14 +61,18 @@ func fitTPOT(levels []Level, limit *Landmark) *LineFit {
 		}
 	}
 	if len(xs) < fitLevels {
-		return nil
+		return nil, ""
 	}
 	alpha, beta := stat.LinearRegression(xs, ys, nil, false)
-	fit := &LineFit{Alpha: alpha, Beta: beta, R2: 1, N: len(xs)}
+	if alpha < 0 {
+		return nil, fmt.Sprintf("No line is fitted to TPOT: a straight line through these levels would start below zero, at %s ms, "+
+			"so TPOT does not grow in proportion to load here.", short(alpha))
+	}
+	fit = &LineFit{Alpha: alpha, Beta: beta, R2: 1, N: len(xs)}
 	if slices.Max(ys) > slices.Min(ys) { // else there is no variance to explain, and the line misses none of the points
 		fit.R2 = stat.RSquared(xs, ys, nil, alpha, beta)
 	}
-	return fit
+	return fit, ""
 }
 
 // firstWaiting is the load from which requests visibly wait to be admitted, also
@@ -113,7 +120,7 @@ func plateau(levels []Level) *Landmark {
 // bought says what more load brought, as a share of the throughput before it.
 func bought(share float64) string {
 	if share < 0 {
-		return "loses " + percent(-share)
+		return "throughput loses " + percent(-share)
 	}
 	return "buys " + percent(share) + ", under a tenth of its own growth"
 }

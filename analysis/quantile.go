@@ -34,7 +34,7 @@ func QuantileOf(sorted []float64, q float64) Estimate {
 		e.Warnings = []string{fmt.Sprintf("There is no observation to take %s from.", percentile(q))}
 		return e
 	}
-	e := Estimate{Value: interpolate(sorted, q), N: n}
+	e := single(interpolate(sorted, q), n)
 	e.Low, e.High = orderInterval(sorted, q)
 	e.Low, e.High = min(e.Low, e.Value), max(e.High, e.Value)
 	if w := countWarning(n, q); w != "" {

@@ -2,7 +2,6 @@ package analysis
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -10,7 +9,10 @@ import (
 
 // short prints a number with three digits, or as a whole one from 100 on.
 func short(x float64) string {
-	if math.Abs(x) >= 100 {
+	if x < 0 {
+		return "−" + short(-x)
+	}
+	if x >= 100 {
 		return fmt.Sprintf("%.0f", x)
 	}
 	return fmt.Sprintf("%.3g", x)

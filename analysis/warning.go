@@ -20,13 +20,15 @@ const (
 	shortWindows = 5    // p95 latencies that a window must hold: shorter ones are mostly edges
 	shortRounds  = 10   // requests per user below which chance and edges weigh too much
 	littleBar    = 0.05 // how far rate × latency may be from the requests in flight
+	fewLags      = 20   // requests under which a late one is one late request, and no p99
+	latestBar    = 10 * time.Millisecond
 )
 
 // warnings asks each check in turn, the gravest first.
 func (c *Collector) warnings(s *PointSummary) []string {
 	var out []string
 	for _, check := range []func(*PointSummary) string{
-		c.warnStatus, c.warnNoSuccess, c.warnErrors, c.warnWindow, c.warnDrain, c.warnInflight, c.warnShort,
+		c.warnNoSuccess, c.warnErrors, c.warnWindow, c.warnDrain, c.warnInflight, c.warnShort,
 		c.warnPromptCut, c.warnOutputLength, c.warnTokenSource, c.warnCached,
 		c.warnBuffered, c.warnChunked, c.warnSharedReads, c.warnClientCPU, c.warnSendLag, c.warnPercentiles,
 	} {
@@ -37,21 +39,15 @@ func (c *Collector) warnings(s *PointSummary) []string {
 	return out
 }
 
-func (c *Collector) warnStatus(s *PointSummary) string {
-	switch st := s.Point.Status; st {
-	case experiment.Interrupted, experiment.Failed:
-		return fmt.Sprintf("This point was %s after %s, so it may have measured less than was asked for.", st, plural(s.Sent, "measured request"))
-	default:
-		return ""
-	}
-}
-
 func (c *Collector) warnNoSuccess(s *PointSummary) string {
 	if s.OK > 0 {
 		return ""
 	}
 	if s.Sent == 0 {
 		return "No measured request was sent."
+	}
+	if s.Sent == 1 {
+		return fmt.Sprintf("The only measured request failed (%s), so there is nothing to measure.", failures(s))
 	}
 	return fmt.Sprintf("None of the %s succeeded (%s), so there is nothing to measure.", plural(s.Sent, "measured request"), failures(s))
 }
@@ -64,12 +60,23 @@ func (c *Collector) warnErrors(s *PointSummary) string {
 		s.Sent-s.OK, plural(s.Sent, "measured request"), percent(s.ErrorRate), failures(s))
 }
 
+// ending puts an outcome in words that follow a count: "3 broke the protocol".
+var ending = map[experiment.Outcome]string{
+	experiment.Empty:     "came back empty",
+	experiment.Truncated: "broke off before the end",
+	experiment.HTTPError: "answered with an HTTP error",
+	experiment.Protocol:  "broke the protocol",
+	experiment.Timeout:   "ran into a time limit",
+	experiment.Cancelled: "cancelled by the client",
+	experiment.Refused:   "never reached a server",
+}
+
 // failures lists the outcomes other than ok with their counts.
 func failures(s *PointSummary) string {
 	var parts []string
 	for _, o := range experiment.Outcomes[1:] {
 		if n := s.Outcomes[o]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, o))
+			parts = append(parts, fmt.Sprintf("%d %s", n, ending[o]))
 		}
 	}
 	return strings.Join(parts, ", ")
@@ -227,6 +234,14 @@ func (c *Collector) warnClientCPU(s *PointSummary) string {
 
 func (c *Collector) warnSendLag(s *PointSummary) string {
 	lag := time.Duration(s.Point.Health.SendLagP99)
+	switch {
+	case s.OK == 0:
+		return ""
+	case s.Sent < fewLags && lag <= latestBar:
+		return ""
+	case s.Sent < fewLags: // whose p99 is the maximum
+		return fmt.Sprintf("The latest of %s left %s ms after its time.", plural(s.Sent, "measured request"), short(lag.Seconds()*1e3))
+	}
 	bar := time.Millisecond
 	if s.TTFT.P50.Known() {
 		bar = max(bar, time.Duration(0.05*s.TTFT.P50.Value*float64(time.Millisecond)))

@@ -33,12 +33,12 @@ func TestWarnings(t *testing.T) {
 		want   []string
 	}{
 		{"nothing", ofPoint(func(*experiment.Point) {}), nil},
-		{"interrupted", ofPoint(func(p *experiment.Point) { p.Status = experiment.Interrupted }),
-			[]string{"This point was interrupted after 1000 measured requests, so it may have measured less than was asked for."}},
+		{"interrupted: the run says it", ofPoint(func(p *experiment.Point) { p.Status = experiment.Interrupted }),
+			nil},
 		{"nothing was sent", func(*experiment.Point, []experiment.Sample) []experiment.Sample { return nil },
 			[]string{"No measured request was sent."}},
 		{"nothing succeeded", all(func(s *experiment.Sample) { s.Outcome = experiment.Refused }),
-			[]string{"None of the 1000 measured requests succeeded (1000 refused), so there is nothing to measure."}},
+			[]string{"None of the 1000 measured requests succeeded (1000 never reached a server), so there is nothing to measure."}},
 		{"ten failures in a thousand are 1 %", all(func(s *experiment.Sample) {
 			if s.Seq < 10 {
 				s.Outcome = experiment.Timeout
@@ -51,7 +51,7 @@ func TestWarnings(t *testing.T) {
 				s.Outcome = experiment.HTTPError
 			}
 		}), []string{
-			"11 of 1000 measured requests failed, 1.1 % (1 http, 10 timeout): the latencies are those of the survivors.",
+			"11 of 1000 measured requests failed, 1.1 % (1 answered with an HTTP error, 10 ran into a time limit): the latencies are those of the survivors.",
 			"With 989 successful requests there are fewer than ten beyond p99; p99 needs 1000.",
 		}},
 		{"the end of sending is missing", ofPoint(func(p *experiment.Point) { p.Window.SendEnd = experiment.Never }),
@@ -123,6 +123,10 @@ func TestWarnings(t *testing.T) {
 			[]string{"The client used 82 % of its processors (more than 70 %): its own delays may be in these latencies."}},
 		{"a late client", ofPoint(func(p *experiment.Point) { p.Health.SendLagP99 = 4e6 }),
 			[]string{"Requests left up to 4 ms late (p99, more than 1 ms): the client did not keep its schedule."}},
+		{"a late client of which nothing succeeded", func(p *experiment.Point, samples []experiment.Sample) []experiment.Sample {
+			p.Health.SendLagP99 = 4e7
+			return []experiment.Sample{failed(0, 10, experiment.Refused)}
+		}, []string{"The only measured request failed (1 never reached a server), so there is nothing to measure."}},
 		{"late by less than a millisecond", ofPoint(func(p *experiment.Point) { p.Health.SendLagP99 = 9e5 }), nil},
 	}
 	for _, tt := range tests {
@@ -142,9 +146,41 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// Few requests have a latest one and no p99 of lateness.
+func TestLatestOfFew(t *testing.T) {
+	for _, tt := range []struct {
+		lag  int64 // ns
+		want string
+	}{
+		{4e6, ""}, {1e7, ""},
+		{12e6, "The latest of 6 measured requests left 12 ms after its time."},
+	} {
+		p, samples := loop(2, 3, 300, 5, 20, 5)
+		p.Health.SendLagP99 = tt.lag
+		got := ""
+		for _, w := range collect(p, samples...).Warnings {
+			if strings.Contains(w, "late") && !strings.Contains(w, "latenc") {
+				got = w
+			}
+		}
+		if got != tt.want {
+			t.Errorf("%d ns late: %q, want %q", tt.lag, got, tt.want)
+		}
+	}
+}
+
+// Each way to fail has words that follow a count.
+func TestEndings(t *testing.T) {
+	for _, o := range experiment.Outcomes[1:] {
+		if ending[o] == "" {
+			t.Errorf("%s has no words", o)
+		}
+	}
+}
+
 func TestSentences(t *testing.T) {
 	for _, tt := range []struct{ got, want string }{
-		{short(0.00012345), "0.000123"}, {short(51.67), "51.7"}, {short(99.96), "100"}, {short(920.9), "921"}, {short(12965.4), "12965"},
+		{short(0.00012345), "0.000123"}, {short(51.67), "51.7"}, {short(99.96), "100"}, {short(920.9), "921"}, {short(12965.4), "12965"}, {short(-14.58), "−14.6"},
 		{percent(0.025), "2.5 %"}, {percent(10), "1000 %"},
 		{plural(1, "answer"), "1 answer"}, {plural(0, "answer"), "0 answers"},
 		{list(nil), ""}, {list([]string{"a"}), "a"}, {list([]string{"a", "b"}), "a and b"}, {list([]string{"a", "b", "c"}), "a, b and c"},

@@ -93,6 +93,9 @@ func commandFault(line string, slugs []string) string {
 		return "no such command"
 	}
 	endpoint := slices.Contains(args, "--base-url")
+	if command == "run" && !endpoint && !slices.Contains(args, "--virtual") {
+		return "a simulated run in real time, which may take minutes"
+	}
 	for len(args) > 0 {
 		word := args[0]
 		args = args[1:]

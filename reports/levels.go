@@ -65,9 +65,22 @@ func levelsBody(m *Material) string {
 		writeLevels(&b, it, &notes)
 	}
 	b.WriteString("In italics: 95 % intervals; ∞ says that the count cannot support that side. A dash: nothing to compute it from. " +
-		"Requests are the measured ones, successful of sent.\n")
+		"Requests are the measured ones, successful of sent." + spreadLegend(m) + "\n")
 	b.WriteString(notes.definitions())
 	return b.String()
+}
+
+// spreadLegend explains a range over repeats; empty where the report has none.
+func spreadLegend(m *Material) string {
+	for i := range m.Experiments {
+		for j := range m.Experiments[i].Curve.Levels {
+			l := &m.Experiments[i].Curve.Levels[j]
+			if slices.ContainsFunc(levelColumns, func(c column) bool { _, _, ok := c.value(l).Spread(); return ok }) {
+				return " In parentheses after a median: the smallest and the largest of its repeats, which are too few for a 95 % interval (that needs 6)."
+			}
+		}
+	}
+	return ""
 }
 
 // itemHeading tells the experiments of a section apart; a report on one

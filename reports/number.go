@@ -63,11 +63,23 @@ func (u unit) interval(e analysis.Estimate) string {
 	return side(e.Low) + "–" + side(e.High)
 }
 
+// spread is the range over repeats that are too few for an interval, in the same
+// unit; empty where there is none.
+func (u unit) spread(e analysis.Estimate) string {
+	least, most, ok := e.Spread()
+	if !ok {
+		return ""
+	}
+	return digits(least/u.divisor) + "–" + digits(most/u.divisor)
+}
+
 // cell is an estimate in a table: the value, the marks of its footnotes, and its
-// interval in italics.
+// interval in italics, or the range over a few repeats in parentheses.
 func (u unit) cell(e analysis.Estimate, marks ...string) string {
 	s := u.text(e.Value) + strings.Join(marks, "")
-	if i := u.interval(e); i != "" {
+	if r := u.spread(e); r != "" {
+		s += " (" + r + ")"
+	} else if i := u.interval(e); i != "" {
 		s += " *" + i + "*"
 	}
 	return s
@@ -79,7 +91,9 @@ func (u unit) phrase(e analysis.Estimate) string {
 		return "not known"
 	}
 	var about []string
-	if i := u.interval(e); i != "" {
+	if r := u.spread(e); r != "" {
+		about = append(about, "min–max "+r)
+	} else if i := u.interval(e); i != "" {
 		about = append(about, i)
 	} else {
 		about = append(about, "no interval")

@@ -57,6 +57,7 @@ func TestEstimates(t *testing.T) {
 		{"open above", analysis.Estimate{Value: 2584, Low: 2411, High: inf, N: 12, Repeats: 1}, "2,580 ms *2,410–∞*", "2,580 ms (2,410–∞; n=12; one repeat)"},
 		{"open below", analysis.Estimate{Value: 5, Low: -inf, High: 9, N: 2}, "5.00 ms *up to 9.00*", "5.00 ms (up to 9.00; n=2)"},
 		{"open on both sides", analysis.Estimate{Value: 5, Low: -inf, High: inf, N: 1}, "5.00 ms *no bound*", "5.00 ms (no bound; n=1)"},
+		{"three repeats have a range", analysis.Estimate{Value: 312, Low: -inf, High: inf, Min: 298, Max: 340, N: 150, Repeats: 3}, "312 ms (298–340)", "312 ms (min–max 298–340; n=150; 3 repeats)"},
 		{"no interval", analysis.Estimate{Value: 5, Low: nan, High: nan, N: 1}, "5.00 ms", "5.00 ms (no interval; n=1)"},
 		{"nothing to estimate from", analysis.Estimate{Value: nan, Low: nan, High: nan}, "–", "not known"},
 	} {

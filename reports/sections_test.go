@@ -268,6 +268,40 @@ func TestFitSentence(t *testing.T) {
 	}
 }
 
+// A line that makes no sense is left out with its reason, said once; a slope that
+// falls has a minus and no plus.
+func TestFitLeftOut(t *testing.T) {
+	c := analysis.Curve{NoFit: "No line is fitted."}
+	if got := fitSentence(&c); got != "**Cost of one more request:** No line is fitted.\n" {
+		t.Errorf("%q", got)
+	}
+	m := comparison()
+	m.Experiments[0].Curve.Fit, m.Experiments[0].Curve.NoFit = nil, c.NoFit
+	m.Experiments[0].Curve.Warnings = append(m.Experiments[0].Curve.Warnings, c.NoFit)
+	if got := shapeBody(&m); strings.Count(got, c.NoFit) != 1 {
+		t.Errorf("the reason is not there once in\n%s", got)
+	}
+	c.Fit = &analysis.LineFit{Alpha: 30, Beta: -1, R2: 1, N: 4}
+	if got := fitSentence(&c); !strings.Contains(got, "TPOT = 30.0 ms − 1.00 ms × c") {
+		t.Errorf("%q", got)
+	}
+}
+
+// A range over a few repeats stands in the tables, and is explained there.
+func TestRangesOverRepeats(t *testing.T) {
+	m := comparison()
+	if got := levelsBody(&m); strings.Contains(got, "too few for a 95 % interval") {
+		t.Error("a range is explained where there is none")
+	}
+	e := &m.Experiments[0].Curve.Levels[0].TTFTP95
+	*e = analysis.Estimate{Value: 312, Low: math.Inf(-1), High: math.Inf(1), Min: 298, Max: 340, N: 150, Repeats: 3}
+	for _, want := range []string{"| 312 ms (298–340) |", "too few for a 95 % interval (that needs 6)"} {
+		if got := levelsBody(&m); !strings.Contains(got, want) {
+			t.Errorf("the table lacks %q:\n%s", want, got)
+		}
+	}
+}
+
 // A cost names the lengths of the levels that have any.
 func TestCostLengths(t *testing.T) {
 	of := func(lengths ...float64) *Item { // prompt and output of each level

@@ -29,7 +29,9 @@ func shapeBody(m *Material) string {
 		b.WriteString("- " + landmark(m, "Admission limit", unit{"", " requests decoding at once", 1}, c.AdmissionLimit, within))
 		b.WriteString("- " + fitSentence(c))
 		for _, w := range c.Warnings {
-			b.WriteString("- Mind: " + inline(w) + "\n")
+			if w != c.NoFit { // the sentence before says it
+				b.WriteString("- Mind: " + inline(w) + "\n")
+			}
 		}
 	}
 	return b.String()
@@ -53,11 +55,18 @@ func landmark(m *Material, name string, u unit, l *analysis.Landmark, absent str
 // place that may lie beyond the loads that the line holds for.
 func fitSentence(c *analysis.Curve) string {
 	f := c.Fit
-	if f == nil {
+	switch {
+	case f == nil && c.NoFit != "":
+		return "**Cost of one more request:** " + inline(c.NoFit) + "\n"
+	case f == nil:
 		return "**Cost of one more request:** no line was fitted, since fewer than three levels can be used.\n"
 	}
-	s := fmt.Sprintf("**Cost of one more request: TPOT = %s + %s × c** (least squares over %s, R² = %s).",
-		latency(f.Alpha).text(f.Alpha), latency(f.Beta).text(f.Beta), counted(f.N, "level"), digits(f.R2))
+	sign, slope := "+", f.Beta
+	if slope < 0 {
+		sign, slope = "−", -slope
+	}
+	s := fmt.Sprintf("**Cost of one more request: TPOT = %s %s %s × c** (least squares over %s, R² = %s).",
+		latency(f.Alpha).text(f.Alpha), sign, latency(slope).text(slope), counted(f.N, "level"), digits(f.R2))
 	double := f.Doubling()
 	if math.IsNaN(double) {
 		return s + "\n"

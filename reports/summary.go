@@ -30,7 +30,7 @@ func summaryBody(m *Material) string {
 	for i := range m.Experiments {
 		writeOperatingPoints(&b, &m.Experiments[i])
 	}
-	b.WriteString("\nIn italics, and below in parentheses: 95 % intervals. n is the number of requests behind a figure; over several repeats a figure is their median. The price of a token puts all of the money on output tokens; its assumptions are under Cost.\n")
+	b.WriteString("\nIn italics, and below in parentheses: 95 % intervals. n is the number of requests behind a figure; over several repeats a figure is their median. The price of a token puts all of the money on output tokens; its assumptions are under Cost." + spreadLegend(m) + "\n")
 	for i := range m.Experiments {
 		b.WriteString("\n" + summarise(&m.Experiments[i]) + "\n")
 	}

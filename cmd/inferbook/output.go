@@ -82,13 +82,17 @@ func (p *program) fit(header []any, rows [][]any, spare ...string) []any {
 }
 
 // narrow gives a copy of a row without its i-th cell, or without that cell's
-// interval where the column has intervals.
+// interval or range where the column has such.
 func narrow(row []any, i int, column string) []any {
 	row = slices.Clone(row)
-	if !strings.Contains(column, " [") {
+	if !strings.HasSuffix(column, "]") && !strings.HasSuffix(column, ")") {
 		return slices.Delete(row, i, i+1)
 	}
-	row[i], _, _ = strings.Cut(fmt.Sprint(row[i]), " [")
+	cell := fmt.Sprint(row[i])
+	if end := strings.IndexAny(cell, "[("); end > 0 {
+		cell = strings.TrimSpace(cell[:end])
+	}
+	row[i] = cell
 	return row
 }
 
@@ -136,13 +140,15 @@ func ms(v float64) string {
 		return "–"
 	case math.IsInf(v, 0):
 		return "∞"
-	case math.Abs(v) >= 10_000:
+	case v < 0:
+		return "−" + ms(-v)
+	case v >= 10_000:
 		return fmt.Sprintf("%.1f s", v/1000)
-	case math.Abs(v) >= 1_000:
+	case v >= 1_000:
 		return fmt.Sprintf("%.2f s", v/1000)
-	case math.Abs(v) >= 100:
+	case v >= 100:
 		return fmt.Sprintf("%.0f ms", v)
-	case math.Abs(v) >= 10:
+	case v >= 10:
 		return fmt.Sprintf("%.1f ms", v)
 	}
 	return fmt.Sprintf("%.2f ms", v)
@@ -155,11 +161,13 @@ func num(v float64) string {
 		return "–"
 	case math.IsInf(v, 0):
 		return "∞"
-	case math.Abs(v) >= 1000:
+	case v < 0:
+		return "−" + num(-v)
+	case v >= 1000:
 		return thousands(int64(math.Round(v)))
-	case math.Abs(v) >= 100:
+	case v >= 100:
 		return fmt.Sprintf("%.0f", v)
-	case math.Abs(v) >= 10:
+	case v >= 10:
 		return fmt.Sprintf("%.1f", v)
 	}
 	return fmt.Sprintf("%.2f", v)
@@ -176,7 +184,7 @@ func plural(n int, noun string) string {
 // thousands writes 12345 as "12,345".
 func thousands(n int64) string {
 	if n < 0 {
-		return "-" + thousands(-n)
+		return "−" + thousands(-n)
 	}
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0; i -= 3 {
@@ -185,17 +193,32 @@ func thousands(n int64) string {
 	return s
 }
 
-// interval writes an estimate with its 95 % interval: "312 ms [298 ms, 340 ms]".
+// interval writes an estimate with its 95 % interval, "312 ms [298 ms, 340 ms]",
+// or with its range over repeats that are too few for one: "312 ms (298–340)".
 // A bound that the count cannot support is shown as ∞; with neither bound there
 // is no interval to show.
 func interval(e analysis.Estimate, unit func(float64) string) string {
 	if math.IsNaN(e.Value) {
 		return "–"
 	}
+	if least, most, ok := e.Spread(); ok {
+		return unit(e.Value) + " (" + between(unit(least), unit(most), unit(e.Value)) + ")"
+	}
 	if math.IsNaN(e.Low) || math.IsNaN(e.High) || math.IsInf(e.Low, 0) && math.IsInf(e.High, 0) {
 		return unit(e.Value)
 	}
 	return fmt.Sprintf("%s [%s, %s]", unit(e.Value), bound(e.Low, unit), bound(e.High, unit))
+}
+
+// between writes a range after a value, without units where all three have the same.
+func between(least, most, value string) string {
+	_, unit, _ := strings.Cut(value, " ")
+	if a, ok := strings.CutSuffix(least, " "+unit); ok {
+		if b, ok := strings.CutSuffix(most, " "+unit); ok {
+			return a + "–" + b
+		}
+	}
+	return least + "–" + most
 }
 
 func bound(v float64, unit func(float64) string) string {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -72,11 +73,22 @@ func repeatsWord(n int) string {
 	return fmt.Sprintf("%d repeats, shuffled", n)
 }
 
-// printLevels prints one line a load level. Square brackets hold 95 % intervals.
+// printLevels prints one line a load level. Square brackets hold 95 % intervals,
+// parentheses the range over repeats that are too few for one.
 func (p *program) printLevels(c analysis.Curve, stream bool) {
-	header := []any{"C", "ok/sent", "out tok/s", "req/s", "TTFT p50", "TTFT p95 [95 %]", "TPOT p50", "TPOT p95", "E2E p50", "E2E p95 [95 %]", "decoding"}
+	rate, sure := "out tok/s", " [95 %]"
+	repeats := mostRepeats(c)
+	switch {
+	case repeats >= analysis.RepeatsForInterval:
+		rate += sure
+	case repeats > 1:
+		sure = " (min–max)"
+		rate += sure
+	}
+	ttft, e2e := "TTFT p95"+sure, "E2E p95"+sure
+	header := []any{"C", "ok/sent", rate, "req/s", "TTFT p50", ttft, "TPOT p50", "TPOT p95", "E2E p50", e2e, "decoding"}
 	if !stream {
-		header = []any{"C", "ok/sent", "out tok/s", "req/s", "E2E p50", "E2E p95 [95 %]"}
+		header = []any{"C", "ok/sent", rate, "req/s", "E2E p50", e2e}
 	}
 	var rows [][]any
 	for _, l := range c.Levels {
@@ -84,7 +96,7 @@ func (p *program) printLevels(c analysis.Curve, stream bool) {
 		for _, pt := range l.Points {
 			ok, sent = ok+pt.OK, sent+pt.Sent
 		}
-		row := []any{l.Load.Concurrency, fmt.Sprintf("%d/%d", ok, sent), num(l.OutputThroughput.Value), num(l.RequestRate.Value)}
+		row := []any{l.Load.Concurrency, fmt.Sprintf("%d/%d", ok, sent), interval(l.OutputThroughput, num), num(l.RequestRate.Value)}
 		if stream {
 			row = append(row, ms(l.TTFTP50.Value), interval(l.TTFTP95, ms),
 				ms(l.TPOTP50.Value), ms(l.TPOTP95.Value))
@@ -95,22 +107,45 @@ func (p *program) printLevels(c analysis.Curve, stream bool) {
 		}
 		rows = append(rows, row)
 	}
-	printed := p.fit(header, rows, "E2E p95 [95 %]", "TTFT p95 [95 %]", "decoding", "req/s", "TPOT p50", "E2E p50")
-	between := "[95 %]: order-statistic interval within the run; ∞ = too few requests to bound that side"
-	switch {
-	case !slices.Contains(printed, any("E2E p95 [95 %]")):
-		between = "intervals are left out for want of room; a terminal of 140 columns and `show --json` have them"
-	case len(c.Levels) > 0 && len(c.Levels[0].Points) > 1:
-		between = "[95 %]: interval between repeats, where there are enough of them; ∞ = too few to bound that side"
+	spare := []string{e2e, ttft, "decoding", "req/s", "TPOT p50", "E2E p50"}
+	if repeats > 1 {
+		spare = slices.Insert(spare, 2, rate)
 	}
-	fmt.Fprintln(p.out, between)
+	printed := p.fit(header, rows, spare...)
+	fmt.Fprintln(p.out, legend(repeats, slices.Contains(printed, any(e2e))))
+}
+
+// mostRepeats is the number of repeats of the level that has the most.
+func mostRepeats(c analysis.Curve) int {
+	most := 0
+	for _, l := range c.Levels {
+		most = max(most, len(l.Points))
+	}
+	return most
+}
+
+// legend says what stands beside the figures of a table of levels.
+func legend(repeats int, all bool) string {
+	switch {
+	case !all:
+		return "intervals are left out for want of room; a terminal of 140 columns and `show --json` have them"
+	case repeats >= analysis.RepeatsForInterval:
+		return "[95 %]: where the median of many such repeats lies with 95 % confidence, from the ranks of these repeats"
+	case repeats > 1:
+		return fmt.Sprintf("(min–max) over %d repeats; a 95 %% interval needs %d", repeats, analysis.RepeatsForInterval)
+	}
+	return "[95 %]: where the true p95 lies with 95 % confidence, from the ranks of this run's requests; ∞ = too few requests to bound that side"
 }
 
 // printLandmarks prints what the curve's shape says, each with its arithmetic.
 func (p *program) printLandmarks(c analysis.Curve) {
 	var lines []string
 	if f := c.Fit; f != nil {
-		lines = append(lines, fmt.Sprintf("TPOT ≈ %.2f ms + %.3f ms × C  (R² %.3f, %d levels)", f.Alpha, f.Beta, f.R2, f.N))
+		sign := "+"
+		if f.Beta < 0 {
+			sign = "−"
+		}
+		lines = append(lines, fmt.Sprintf("TPOT ≈ %.2f ms %s %.3f ms × C  (R² %.3f, %d levels)", f.Alpha, sign, math.Abs(f.Beta), f.R2, f.N))
 	}
 	for _, l := range []struct {
 		name string

@@ -42,11 +42,22 @@ func (a *axis) drawable(v float64) bool {
 
 // span is a value with its 95 % interval, as it is drawn: each bound is finite
 // only where there is one.
-type span struct{ at, lo, hi float64 }
+type span struct {
+	at, lo, hi float64
+	// whisker says that lo and hi are the range over repeats that are too few for
+	// an interval.
+	whisker bool
+}
+
+// spot is a span of nothing but a value.
+func spot(v float64) span { return span{at: v, lo: v, hi: v} }
 
 // spanOf makes a span of an estimate. A side without an interval is the value itself.
 func spanOf(e analysis.Estimate) span {
 	s := span{at: e.Value, lo: e.Low, hi: e.High}
+	if least, most, ok := e.Spread(); ok {
+		s.lo, s.hi, s.whisker = least, most, true
+	}
 	if math.IsNaN(s.lo) || s.lo > s.at {
 		s.lo = s.at
 	}
@@ -107,6 +118,16 @@ func (a *axis) clip(s span) (span, bool) {
 	}
 	c.lo, c.hi = max(c.lo, a.lo), min(c.hi, a.hi)
 	return c, c != s
+}
+
+// band is the part of a span that a band covers: its interval, cut at the axis. A
+// whisker has none.
+func (a *axis) band(s span) span {
+	if s.whisker {
+		return spot(s.at)
+	}
+	c, _ := a.clip(s)
+	return c
 }
 
 // install gives the axis to a plot.

@@ -61,7 +61,7 @@ func TTFTECDF(title, label string, series []Series) (*Figure, error) {
 		}
 		all = append(all, st)
 		first, last := st.values[0], st.values[len(st.values)-1]
-		spans = append(spans, span{first, first, first}, span{last, last, last})
+		spans = append(spans, spot(first), spot(last))
 	}
 	if len(all) == 0 {
 		return nil, fmt.Errorf("drawing the distribution of TTFT: %w: none of %d series has a value above zero", ErrNoData, len(series))
@@ -74,7 +74,7 @@ func TTFTECDF(title, label string, series []Series) (*Figure, error) {
 		fr.legend = append(fr.legend, s.entry)
 	}
 	return &Figure{
-		Name: "ecdf-ttft", Title: fr.title, Caption: ecdfCaption(lost, empty), Alt: ecdfAlt(fr.title, all),
+		Name: "ecdf-ttft", Title: clean(title), Caption: joined(" ", ecdfCaption(lost, empty), fr.spell()), Alt: ecdfAlt(clean(title), all),
 		draw: func(c draw.Canvas) {
 			body := fr.draw(c)
 			body.Max.X -= endLabelWidth

@@ -201,6 +201,14 @@ func TestWhatFiguresSay(t *testing.T) {
 			e.Repeats = 1
 		}
 	}
+	few, few2 := simulated("exp-1 日本 é", "h100-sxm", 1), simulated("exp-2 👩‍💻", "h100-sxm", 0.6)
+	for i := range few.Levels {
+		l := &few.Levels[i]
+		for _, e := range []*analysis.Estimate{&l.TTFTP50, &l.TTFTP95, &l.TTFTP99, &l.TPOTP50, &l.TPOTP95, &l.TPOTP99, &l.OutputThroughput, &l.Interactivity} {
+			e.Min, e.Max, e.Low, e.High = e.Low, e.High, math.Inf(-1), math.Inf(1)
+		}
+	}
+	const whisker = "whisker: smallest and largest repeat (a 95 % interval needs 6)"
 	for _, tt := range []struct {
 		name          string
 		f             *figure.Figure
@@ -221,6 +229,13 @@ func TestWhatFiguresSay(t *testing.T) {
 		{"curves of two workloads, one without repeats", must(figure.ThroughputVsTTFT([]analysis.Curve{short, long}))(t),
 			[]string{"differ in length (exp-1 500 → 128 tokens; exp-2 2000 → 128 tokens)"},
 			[]string{"500 → 128 tokens<", "2000 → 128 tokens<", "or within the run where there is one"}, ""},
+		{"three repeats have a range; characters without a glyph have a box", must(figure.LatencyVsLoad(few))(t),
+			[]string{"The typeface lacks some characters (日本), for each of which □ is drawn."},
+			[]string{whisker, ">exp-1 □□ é — "}, "hollow"},
+		{"likewise in a legend, where a joined character is two", must(figure.ThroughputVsTTFT([]analysis.Curve{few, few2}))(t),
+			[]string{"(日本👩💻)"}, []string{whisker, "exp-1 □□ é<", "exp-2 □□<", "band: 95 % between repeats"}, "hollow"},
+		{"and in a title", must(figure.TTFTECDF("漢", "l", []figure.Series{{Name: "字", Values: []float64{1, 2}}}))(t),
+			[]string{"(漢字)"}, []string{">□<", "<title>漢</title>"}, ">字<"},
 		{"curves of one workload name it once", must(figure.ThroughputVsTTFT([]analysis.Curve{short, short}))(t),
 			nil, []string{"h100-sxm · 500 → 128 tokens<"}, ""},
 	} {

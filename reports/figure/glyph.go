@@ -69,6 +69,16 @@ func open(c *draw.Canvas, pt, towards vg.Point, col color.Color) vg.Point {
 	return tip
 }
 
+// drawWhisker draws a range as a thin line with a cap at each end.
+func drawWhisker(c *draw.Canvas, from, to vg.Point, col color.Color) {
+	end := vg.Point{X: 2.2}
+	if from.Y == to.Y {
+		end = vg.Point{Y: 2.2}
+	}
+	c.StrokeLines(draw.LineStyle{Color: col, Width: 0.9}, []vg.Point{from, to},
+		[]vg.Point{from.Sub(end), from.Add(end)}, []vg.Point{to.Sub(end), to.Add(end)})
+}
+
 // disc is a circle of four cubic curves. An arc would do for two of the three
 // formats; the PDF canvas fills each arc on its own.
 func disc(pt vg.Point, r vg.Length) vg.Path {

@@ -81,6 +81,9 @@ func LatencyVsLoad(c analysis.Curve) (*Figure, error) {
 	var common string
 	common, _, fr.badge = shared([]string{joined(separator, c.Label, c.Workload)})
 	fr.subtitle = joined(" — ", clean(c.Title), common)
+	if note := fr.spell(); note != "" {
+		caption = append(caption, note)
+	}
 	// The picture has the curve's name below its title; a caption has one line for both.
 	title := joined(": ", fr.title, clean(c.Title))
 	return &Figure{
@@ -132,10 +135,10 @@ func loads(groups ...[]line) []float64 {
 func loadSpans(ladder []float64, marks []landmark) []span {
 	var s []span
 	for _, l := range ladder {
-		s = append(s, span{l, l, l})
+		s = append(s, spot(l))
 	}
 	for _, m := range marks {
-		s = append(s, span{m.load, m.load, m.load})
+		s = append(s, spot(m.load))
 	}
 	return s
 }
@@ -256,7 +259,7 @@ func linesMark(l letters, lines []line, y axis) mark {
 		for _, ln := range lines {
 			var boxes []vg.Rectangle
 			for _, r := range ln.rungs {
-				s, _ := y.clip(r.span)
+				s := y.band(r.span)
 				boxes = append(boxes, vg.Rectangle{Min: at(r.load, s.lo), Max: at(r.load, s.hi)})
 			}
 			c.SetColor(ln.col.band())
@@ -270,6 +273,10 @@ func linesMark(l letters, lines []line, y axis) mark {
 			c.StrokeLines(draw.LineStyle{Color: ln.col, Width: 1.6}, pts)
 			for i, pt := range pts {
 				r := ln.rungs[i]
+				if r.whisker {
+					s, _ := y.clip(r.span)
+					drawWhisker(&c, at(r.load, s.lo), at(r.load, s.hi), ln.col)
+				}
 				if math.IsInf(r.hi, 0) {
 					open(&c, pt, vg.Point{Y: 1}, ln.col)
 				}

@@ -14,6 +14,7 @@ type repeats struct {
 	fewestCount, mostCount int // requests a level
 	intervals              bool
 	unbounded              bool // some interval lacks a bound
+	ranges                 bool // some repeats are too few for an interval
 }
 
 // add takes one level's estimates into account.
@@ -26,6 +27,10 @@ func (r *repeats) add(l analysis.Level, es ...analysis.Estimate) {
 		reps = max(reps, e.Repeats)
 		if n == 0 {
 			n = e.N
+		}
+		if _, _, ok := e.Spread(); ok {
+			r.ranges = true
+			continue
 		}
 		r.unbounded = r.unbounded || math.IsInf(e.Low, 0) || math.IsInf(e.High, 0)
 		r.intervals = r.intervals || !math.IsNaN(e.Low) && !math.IsNaN(e.High)
@@ -57,7 +62,11 @@ func (r repeats) String() string {
 		}
 		s += " requests a level"
 	}
+	if r.ranges {
+		s += fmt.Sprintf("; whisker: smallest and largest repeat (a 95 %% interval needs %d)", analysis.RepeatsForInterval)
+	}
 	switch {
+	case !r.intervals && r.ranges:
 	case !r.intervals:
 		s += "; no interval"
 	case r.most <= 1:

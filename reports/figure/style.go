@@ -88,10 +88,14 @@ const margin = vg.Length(14)
 
 // letters gives text styles of the one typeface: Liberation Sans, which is
 // bundled and has the metrics of Arial and Helvetica.
-type letters struct{ handler text.Handler }
+type letters struct {
+	fonts   *font.Cache
+	handler text.Handler
+}
 
 func newLetters() letters {
-	return letters{handler: text.Plain{Fonts: font.NewCache(liberation.Collection())}}
+	fonts := font.NewCache(liberation.Collection())
+	return letters{fonts: fonts, handler: text.Plain{Fonts: fonts}}
 }
 
 // style gives plain text of a size and colour, drawn rightward from its baseline.

@@ -74,6 +74,18 @@ func (p place) open(c *draw.Canvas, at vg.Point, col ink) []vg.Point {
 	return tips
 }
 
+// whiskers gives the ends of the ranges over few repeats, cut at the axes.
+func (p place) whiskers(x, y *axis, at func(x, y float64) vg.Point) [][2]vg.Point {
+	var ends [][2]vg.Point
+	if s, _ := x.clip(p.x); s.whisker {
+		ends = append(ends, [2]vg.Point{at(s.lo, p.y.at), at(s.hi, p.y.at)})
+	}
+	if s, _ := y.clip(p.y); s.whisker {
+		ends = append(ends, [2]vg.Point{at(p.x.at, s.lo), at(p.x.at, s.hi)})
+	}
+	return ends
+}
+
 // trace is the drawable part of one curve.
 type trace struct {
 	entry  entry
@@ -139,6 +151,9 @@ func (t tradeoff) figure(curves []analysis.Curve) (*Figure, error) {
 		caption = append(caption, fmt.Sprintf("%s left out: %s or throughput is missing, not a number%s.",
 			counted(left, "level is", "levels are"), t.xShort, onlyIf(t.x.log, ", or not above zero")))
 	}
+	if note := fr.spell(); note != "" {
+		caption = append(caption, note)
+	}
 	return &Figure{
 		Name: t.name, Title: t.title, Caption: strings.Join(caption, " "), Alt: t.alt(traces),
 		draw: func(c draw.Canvas) {
@@ -146,7 +161,7 @@ func (t tradeoff) figure(curves []analysis.Curve) (*Figure, error) {
 			for _, tr := range traces {
 				p.marks = append(p.marks, tr.band(&t.x, &y))
 			}
-			p.marks = append(p.marks, tracks(fr.letters, traces))
+			p.marks = append(p.marks, tracks(fr.letters, traces, &t.x, &y))
 			p.draw(fr.draw(c), fr.letters)
 		},
 	}, nil
@@ -180,8 +195,7 @@ func (tr trace) band(x, y *axis) mark {
 	return func(c draw.Canvas, at func(x, y float64) vg.Point) {
 		var boxes []vg.Rectangle
 		for _, p := range tr.places {
-			px, _ := x.clip(p.x)
-			py, _ := y.clip(p.y)
+			px, py := x.band(p.x), y.band(p.y)
 			boxes = append(boxes, vg.Rectangle{Min: at(px.lo, py.lo), Max: at(px.hi, py.hi)})
 		}
 		c.SetColor(tr.entry.col.band())
@@ -191,7 +205,7 @@ func (tr trace) band(x, y *axis) mark {
 
 // tracks draws all lines, then all points, then the labels that find room: the
 // ends of the curves first, since they say which way the load rises.
-func tracks(l letters, traces []trace) mark {
+func tracks(l letters, traces []trace, x, y *axis) mark {
 	return func(c draw.Canvas, at func(x, y float64) vg.Point) {
 		room := placer{area: vg.Rectangle{
 			Min: vg.Point{X: c.Min.X + 2, Y: c.Min.Y + 2}, Max: vg.Point{X: c.Max.X + 12, Y: c.Max.Y + 4}}}
@@ -209,6 +223,10 @@ func tracks(l letters, traces []trace) mark {
 		}
 		for i, tr := range traces {
 			for j, q := range points[i] {
+				for _, w := range tr.places[j].whiskers(x, y, at) {
+					drawWhisker(&c, w[0], w[1], tr.entry.col)
+					room.lines = append(room.lines, w)
+				}
 				for _, tip := range tr.places[j].open(&c, q, tr.entry.col) {
 					room.lines = append(room.lines, [2]vg.Point{q, tip})
 				}

@@ -62,7 +62,7 @@ func TestTicksOfAnyAxis(t *testing.T) {
 				v = spans[0].at * rapid.Float64Range(0.9, 1.1).Draw(t, "ratio")
 			}
 			if a.drawable(v) {
-				spans = append(spans, span{v, v * rapid.Float64Range(0, 1).Draw(t, "lo"), v * rapid.Float64Range(1, 1e9).Draw(t, "hi")})
+				spans = append(spans, span{at: v, lo: v * rapid.Float64Range(0, 1).Draw(t, "lo"), hi: v * rapid.Float64Range(1, 1e9).Draw(t, "hi")})
 			}
 		}
 		if len(spans) == 0 {

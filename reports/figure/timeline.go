@@ -104,7 +104,7 @@ func Timeline(title, label string, samples []experiment.Sample, window experimen
 		fr.legend = append(fr.legend, entry{name: "Outside the window", details: []string{"warm-up before, drain after"}, col: outside, bar: true})
 	}
 	return &Figure{
-		Name: "timeline", Title: fr.title, Caption: tl.caption(), Alt: tl.alt(fr.title),
+		Name: "timeline", Title: clean(title), Caption: joined(" ", tl.caption(), fr.spell()), Alt: tl.alt(clean(title)),
 		draw: func(c draw.Canvas) {
 			p := panel{x: x, y: y}
 			if shaded {

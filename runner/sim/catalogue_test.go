@@ -74,6 +74,9 @@ func TestResolveErrors(t *testing.T) {
 	}{
 		{"an abbreviation finds the full name", Config{GPU: "h100"}, `unknown GPU "h100"; did you mean h100-sxm?`},
 		{"a typing error finds the nearest", Config{Model: "lama-3.1-70b"}, "did you mean llama-3.1-70b?"},
+		{"the longest common beginning comes before the fewest edits", Config{GPU: "h1000"}, "did you mean h100-sxm?"},
+		{"nothing near: the names", Config{Model: "gpt-4"}, `unknown model "gpt-4"; there are llama-3.1-8b, `},
+		{"one letter in common is not near", Config{GPU: "x"}, `unknown GPU "x"; there are `},
 		{"case does not matter to the suggestion", Config{Runtime: "VLLM"}, "did you mean vllm-like?"},
 		{"each unknown name is reported", Config{GPU: "x", Model: "y"}, "unknown model"},
 		{"too large for one GPU, and by how much", Config{GPU: "h100-sxm", Model: "llama-3.1-70b"}, "each GPU is 73.0 GB short"},

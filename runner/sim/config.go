@@ -45,7 +45,7 @@ const (
 const minContext = 1024
 
 // Resolve fills in every default and computes the KV pool. Its error says what
-// cannot be: a name that is not in the catalogue (and the nearest that is), a
+// cannot be: a name that is not in the catalogue (and what is), a
 // model that does not fit (and by how many GB), a count that does not divide
 // the heads, a precision that the GPU lacks.
 func (c Config) Resolve() (Deployment, error) {
@@ -126,7 +126,7 @@ func (d *Deployment) checkParts() error {
 	return errors.Join(errs...)
 }
 
-// find gives the row with a name, or an error with the nearest name.
+// find gives the row with a name, or an error with the nearest name and all names.
 func find[T any](rows []T, name func(T) string, kind, want string) (T, error) {
 	for _, r := range rows {
 		if name(r) == want {
@@ -138,23 +138,37 @@ func find[T any](rows []T, name func(T) string, kind, want string) (T, error) {
 	for i, r := range rows {
 		names[i] = name(r)
 	}
-	return zero, fmt.Errorf("unknown %s %q; did you mean %s? There are %s", kind, want, nearest(want, names), strings.Join(names, ", "))
+	if near := nearest(want, names); near != "" {
+		return zero, fmt.Errorf("unknown %s %q; did you mean %s? There are %s", kind, want, near, strings.Join(names, ", "))
+	}
+	return zero, fmt.Errorf("unknown %s %q; there are %s", kind, want, strings.Join(names, ", "))
 }
 
-// nearest gives the name that begins with what was typed, or else the one of
-// least edit distance, without regard to case.
+// nearest gives the name that begins most like what was typed, by two characters
+// or more, or else one that a third of its characters turns into; "" = none.
+// "h1000" means an H100, though "a10g" is no more edits away. Case does not count.
 func nearest(want string, names []string) string {
 	want = strings.ToLower(want)
-	return slices.MinFunc(names, func(a, b string) int {
-		// "h100" means "h100-sxm", though "l40s" is fewer edits away.
-		if pa, pb := strings.HasPrefix(a, want), strings.HasPrefix(b, want); pa != pb {
-			if pa {
-				return -1
-			}
-			return 1
-		}
-		return distance(want, a) - distance(want, b)
+	best := slices.MinFunc(names, func(a, b string) int {
+		return cmp.Or(cmp.Compare(begin(want, b), begin(want, a)), cmp.Compare(distance(want, a), distance(want, b)))
 	})
+	if begin(want, best) >= 2 {
+		return best
+	}
+	best = slices.MinFunc(names, func(a, b string) int { return cmp.Compare(distance(want, a), distance(want, b)) })
+	if 3*distance(want, best) > len(want) {
+		return ""
+	}
+	return best
+}
+
+// begin is how many bytes two names have in common at their beginning.
+func begin(a, b string) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 // distance is the Levenshtein distance in bytes.
