@@ -21,6 +21,9 @@ func TestScripts(t *testing.T) {
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TZ", "UTC")
+			// Under the race detector a program sleeps for a second before it exits,
+			// to catch late reports; here that is most of the time.
+			e.Setenv("GORACE", "atexit_sleep_ms=10")
 			e.Setenv("OPENAI_API_KEY", "")
 			e.Setenv("OPENAI_BASE_URL", "")
 			return nil
