@@ -38,7 +38,7 @@
 // that has run for long; a delay by the clock would have to know it. Without
 // this, workers that begin together keep finishing together, and each finish
 // brings a burst of prompts: on the simulated A10G at C = 16 the mean TTFT of a
-// run of 80 requests is then 447 ms, where it is 200 ms with it and 194 ms in a
+// run of 80 requests is then 559 ms, where it is 213 ms with it and 207 ms in a
 // run of 3,000. On a server that takes long for the first burst of prompts, a
 // second warm-up request keeps the end of that burst out of the tail.
 //
@@ -56,7 +56,7 @@
 // the last measured request has ended. Both are instants at which a request
 // ends under full load, so that requests ended within the window ÷ its length is
 // an unbiased rate even for a few dozen requests: 40 requests at C = 8 come within
-// 0.4 % of the rate of 3,000, on the simulated engine. Counting from the first
+// 0.7 % of the rate of 3,000, on the simulated engine. Counting from the first
 // measured Sent would add the rest of C−1 warm-up requests to the time and not to
 // the count, and give 15 % less. No measured request may end before the window
 // opens; where a warm-up outlasts one, it opens at the last warm-up's end before that.

@@ -143,16 +143,23 @@ func (p *program) printCosts(v *view, costs []analysis.Cost) {
 		return
 	}
 	one := costs[0]
-	fmt.Fprintf(p.out, "$%.2f per GPU-hour × %d GPU on %s (%s) · busy %.0f %% of paid hours · %.0f tokens in and %.0f out a request\n",
-		one.Price.USDHour, one.GPUs, one.Price.Date.Format(time.DateOnly), one.Price.Source, one.Utilisation*100, one.MeanPrompt, one.MeanOutput)
+	fmt.Fprintf(p.out, "$%.2f per GPU-hour × %d GPU on %s (%s) · busy %.0f %% of paid hours · %s tokens in and %s out a request\n",
+		one.Price.USDHour, one.GPUs, one.Price.Date.Format(time.DateOnly), one.Price.Source, one.Utilisation*100, tokens(one.MeanPrompt), tokens(one.MeanOutput))
 	fmt.Fprintf(p.out, "USD per million tokens; allocated: an output token bears %g times an input token; failed requests cost time and yield nothing\n\n", one.PriceRatio)
 	var rows [][]any
 	for _, cost := range costs {
 		rows = append(rows, []any{cost.Level.Concurrency, interval(cost.OutputOnly, usd), usd(cost.Total.Value), usd(cost.AllocatedInput.Value),
 			usd(cost.AllocatedOutput.Value), usd(cost.PerThousandRequests.Value), ms(cost.TTFTP95.Value), ms(cost.TPOTP95.Value)})
 	}
-	p.fit([]any{"C", "output only [95 %]", "total", "allocated in", "allocated out", "per 1,000 requests", "TTFT p95", "TPOT p95"}, rows,
-		"output only [95 %]", "TPOT p95", "TTFT p95", "per 1,000 requests")
+	outputOnly := "output only"
+	switch repeats := mostRepeats(v.Curve); {
+	case repeats >= analysis.RepeatsForInterval:
+		outputOnly += " [95 % between repeats]"
+	case repeats > 1:
+		outputOnly += " (min–max over repeats)"
+	}
+	p.fit([]any{"C", outputOnly, "total", "allocated in", "allocated out", "per 1,000 requests", "TTFT p95", "TPOT p95"}, rows,
+		"TPOT p95", "TTFT p95", "per 1,000 requests")
 	var warnings []string
 	for _, cost := range costs {
 		warnings = append(warnings, cost.Warnings...)
@@ -160,6 +167,14 @@ func (p *program) printCosts(v *view, costs []analysis.Cost) {
 	for _, w := range unique(warnings) {
 		fmt.Fprintf(p.out, "  · %s\n", w)
 	}
+}
+
+// tokens writes a mean number of tokens, whole.
+func tokens(mean float64) string {
+	if math.IsNaN(mean) {
+		return "an unknown number of"
+	}
+	return thousands(int64(math.Round(mean)))
 }
 
 // usd writes an amount of money with three significant digits, to the cent from

@@ -12,11 +12,18 @@ import (
 // progress shows a run on stderr: a bar on a terminal, a line per point elsewhere.
 type progress struct {
 	p   *program
+	p95 string // what the running p95 is of
 	bar *progressbar.ProgressBar
 	at  string // the point that the bar belongs to
 }
 
-func (p *program) newProgress(runner.Plan) *progress { return &progress{p: p} }
+func (p *program) newProgress(plan runner.Plan) *progress {
+	g := &progress{p: p, p95: "E2E p95"}
+	if plan.Spec.Stream {
+		g.p95 = "TTFT p95"
+	}
+	return g
+}
 
 // show is called by the runner a few times a second and at the end of each point.
 func (g *progress) show(s runner.Progress) {
@@ -43,7 +50,7 @@ func (g *progress) show(s runner.Progress) {
 	}
 	p95 := ""
 	if s.TTFTP95 > 0 {
-		p95 = "  p95 " + ms(float64(s.TTFTP95)/1e6)
+		p95 = "  " + g.p95 + " " + ms(float64(s.TTFTP95)/1e6)
 	}
 	g.bar.Describe(fmt.Sprintf("%-18s %5.1f req/s  %s tok/s%s  %d errors", name, s.RequestRate, num(s.OutputTokS), p95, s.Errors))
 	// A bar that cannot be drawn is no reason to stop measuring.
