@@ -93,9 +93,9 @@ func TestHTMLMissingImages(t *testing.T) {
 }
 
 var (
-	anyTag     = regexp.MustCompile(`</?([a-zA-Z][a-zA-Z0-9]*)((?:\s+[a-z-]+(?:="[^"]*")?)*)\s*/?>`)
-	attribute  = regexp.MustCompile(`([a-z-]+)(?:="([^"]*)")?`)
-	mayAppear  = strings.Fields("html head meta title style body nav ol ul li a main p h1 h2 h3 h4 h5 h6 blockquote div table thead tbody tr th td em strong del code pre img span sup hr br input")
+	anyTag    = regexp.MustCompile(`</?([a-zA-Z][a-zA-Z0-9]*)((?:\s+[a-z-]+(?:="[^"]*")?)*)\s*/?>`)
+	attribute = regexp.MustCompile(`([a-z-]+)(?:="([^"]*)")?`)
+	mayAppear = strings.Fields("html head meta title style body nav ol ul li a main p h1 h2 h3 h4 h5 h6 blockquote div table thead tbody tr th td em strong del code pre img span sup hr br input")
 	// hasScheme is an address whose first colon comes before any path, query or fragment.
 	hasScheme  = regexp.MustCompile(`^[^/?#]*:`)
 	attributes = strings.Fields("lang charset http-equiv content name aria-label href id class src alt style role title checked disabled type start")
