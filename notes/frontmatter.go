@@ -239,5 +239,5 @@ func check(name string, fm frontMatter, places map[string]place) error {
 // webAddress reports whether s can be opened in a browser as it stands.
 func webAddress(s string) bool {
 	u, err := url.Parse(s)
-	return err == nil && u.Scheme == "https" && u.Host != ""
+	return err == nil && strings.HasPrefix(s, "https://") && u.Host != ""
 }
