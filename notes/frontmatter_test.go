@@ -123,6 +123,7 @@ func TestParseFaults(t *testing.T) {
 // file, and what is accepted keeps its promises.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(valid))
+	f.Add([]byte(strings.Replace(valid, "https://", "hTtps://", 1)))
 	f.Add([]byte(strings.ReplaceAll(valid, "\n", "\r\n")))
 	for _, seed := range []string{
 		"", "---", "---\n---", "---\n: \n---\n", "---\nslug: &a [*a]\n---\n", "---\nalso: !0\n---", "---\n? slug\n: orca\n---\n", "---\n<<: {slug: orca}\n---\n",
