@@ -15,7 +15,6 @@ import (
 
 	"github.com/inferbook/inferbook/experiment"
 	"github.com/inferbook/inferbook/runner/probe"
-	"github.com/inferbook/inferbook/runner/sim"
 )
 
 // target is where a run sends its load: an endpoint, the simulated engine as a
@@ -195,15 +194,10 @@ func virtualEnvironment(s *experiment.Spec, env *experiment.Environment) error {
 		return usage("a request needs up to %s tokens and the context of this simulated engine holds %s; ask for fewer with --input-tokens or --output-tokens, or simulate more memory",
 			thousands(int64(need)), thousands(int64(d.MaxModelLen)))
 	}
-	for key, value := range map[string]string{
-		experiment.KeyGPUModel: d.GPU.Name, experiment.KeyGPUCount: fmt.Sprint(s.Simulator.Count),
-		experiment.KeyRuntime: d.Runtime.Name, experiment.KeyRuntimeVersion: sim.Version(),
-		experiment.KeyModel: d.Model.Name, experiment.KeyPrecision: s.Simulator.Precision,
-		experiment.KeyMaxModelLen: fmt.Sprint(d.MaxModelLen), experiment.KeyCalibration: d.Calibration,
-		experiment.KeyEndpoint: "simulator in virtual time", experiment.KeyTime: "virtual",
-		"simulator.kv_tokens": fmt.Sprint(d.KVTokens),
-	} {
-		env.Set(key, value, experiment.Simulated)
+	for _, f := range probe.Simulator(d) {
+		env.Set(f.Key, f.Value, f.Source)
 	}
+	env.Set(experiment.KeyEndpoint, "simulator in virtual time", experiment.Simulated)
+	env.Set(experiment.KeyTime, "virtual", experiment.Simulated)
 	return nil
 }
