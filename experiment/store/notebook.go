@@ -74,8 +74,10 @@ type tuning struct {
 	queue      int           // samples that wait for the writer before AddSample blocks
 }
 
+// ordinary commits twice a second, so that with the time that a commit takes no
+// sample waits for more than one.
 func ordinary() tuning {
-	return tuning{schema: embedded, busy: 5 * time.Second, batchRows: 1000, batchEvery: time.Second, queue: 1 << 14}
+	return tuning{schema: embedded, busy: 5 * time.Second, batchRows: 1000, batchEvery: time.Second / 2, queue: 1 << 14}
 }
 
 // Open opens the notebook at path. A fault that a person can act on is an
