@@ -154,11 +154,11 @@ func (p *program) text(c *cli.Context, before, question string) (string, error) 
 		}
 		return c.String("message"), nil
 	}
-	editor := p.env("VISUAL")
-	if editor == "" {
-		editor = p.env("EDITOR")
+	editor := strings.Fields(p.env("VISUAL"))
+	if len(editor) == 0 {
+		editor = strings.Fields(p.env("EDITOR"))
 	}
-	if editor == "" {
+	if len(editor) == 0 {
 		return "", usage("give the note's text with -m, or set EDITOR to the editor you like")
 	}
 	f, err := os.CreateTemp("", "inferbook-note-*.md")
@@ -176,27 +176,22 @@ func (p *program) text(c *cli.Context, before, question string) (string, error) 
 	if err := f.Close(); err != nil {
 		return "", fmt.Errorf("writing the file for the editor: %w", err)
 	}
-	words := strings.Fields(editor)
-	cmd := exec.CommandContext(c.Context, words[0], append(words[1:], f.Name())...)
+	cmd := exec.CommandContext(c.Context, editor[0], append(editor[1:], f.Name())...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.in, p.err, p.err
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("running the editor %s: %w", editor, err)
+		return "", fmt.Errorf("running the editor %s: %w", editor[0], err)
 	}
 	b, err := os.ReadFile(f.Name())
 	if err != nil {
 		return "", fmt.Errorf("reading what the editor left: %w", err)
 	}
-	text := strings.TrimSpace(strings.Replace(string(b), strings.TrimSpace(template), "", boolInt(question != "")))
+	text := string(b)
+	if question != "" { // the question is not part of the answer
+		text = strings.Replace(text, strings.TrimSpace(template), "", 1)
+	}
+	text = strings.TrimSpace(text)
 	if text == "" {
 		return "", usage("the note is empty, so nothing was written")
 	}
 	return text, nil
-}
-
-// boolInt is how many times the template is taken out: once, or not at all.
-func boolInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
