@@ -11,9 +11,9 @@ import (
 // workloadOf names the lengths that a specification asks for.
 func workloadOf(s *experiment.Spec) string {
 	if s.Prompt != "" {
-		return fmt.Sprintf("a fixed prompt of %s → %s", plural(utf8.RuneCountInString(s.Prompt), "character"), plural(s.OutputTokens, "token"))
+		return fmt.Sprintf("a fixed prompt of %s → %s", plural(utf8.RuneCountInString(s.Prompt), "character"), plural(s.OutputTokens.Nominal(), "token"))
 	}
-	return fmt.Sprintf("%d → %s", s.InputTokens, plural(s.OutputTokens, "token"))
+	return fmt.Sprintf("%d → %s", s.InputTokens.Nominal(), plural(s.OutputTokens.Nominal(), "token"))
 }
 
 // Between says what keeps curves from being compared side by side, in whole

@@ -17,8 +17,8 @@ func TestBetween(t *testing.T) {
 		}
 		return NewCurve(e, nil)
 	}
-	short, long := experiment.Spec{InputTokens: 500, OutputTokens: 128}, experiment.Spec{InputTokens: 500, OutputTokens: 1}
-	fixed := experiment.Spec{Prompt: "Why?", OutputTokens: 128}
+	short, long := experiment.Spec{InputTokens: experiment.Tokens(500), OutputTokens: experiment.Tokens(128)}, experiment.Spec{InputTokens: experiment.Tokens(500), OutputTokens: experiment.Tokens(1)}
+	fixed := experiment.Spec{Prompt: "Why?", OutputTokens: experiment.Tokens(128)}
 	for _, tt := range []struct {
 		name   string
 		curves []Curve

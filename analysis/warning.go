@@ -68,6 +68,7 @@ var ending = map[experiment.Outcome]string{
 	experiment.Protocol:  "broke the protocol",
 	experiment.Timeout:   "ran into a time limit",
 	experiment.Cancelled: "cancelled by the client",
+	experiment.Cut:       "had their prompt cut by the server",
 	experiment.Refused:   "never reached a server",
 }
 

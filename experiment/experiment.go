@@ -10,6 +10,7 @@
 package experiment
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -89,17 +90,67 @@ type Point struct {
 	Window Window `json:"window"`
 	// Health is what the client says about its own work during the point.
 	Health Health `json:"health"`
+	// Ended says why the point ended before its plan did; empty = it did not.
+	Ended EarlyEnd `json:"ended,omitempty"`
+	// Schedule is that of the point's open loops. A notebook gives it on request only.
+	Schedule Schedule `json:"-"`
 }
 
-// Load is what a point asks of the server.
+// EarlyEnd is why a point ended before all its requests were sent.
+type EarlyEnd string
+
+const (
+	// EndOversaturated is an open loop whose requests pile up: the server serves
+	// fewer than are offered, so that each latency says how long the run was.
+	EndOversaturated EarlyEnd = "over-saturated"
+	// EndPrecise is a figure known as well as Spec.Until asks.
+	EndPrecise EarlyEnd = "precise"
+	// EndErrors and EndCost are limits that were met; the run ends with the point.
+	EndErrors EarlyEnd = "errors"
+	EndCost   EarlyEnd = "cost"
+)
+
+// Load is what a point asks of the server. Two loads are the same level if they are equal.
 type Load struct {
-	// Concurrency is the number of workers of a closed loop, each with at most
-	// one request in flight. 0 means that the load is not a closed loop.
+	// Concurrency is the number of workers of the closed loops, each with at most
+	// one request in flight. 0 means that no loop is closed.
 	Concurrency int `json:"concurrency,omitempty"`
+	// Rate is the mean rate of the open loops in requests per second, as planned;
+	// 0 means that no loop is open.
+	Rate float64 `json:"rate,omitempty"`
+	// Variant is the combination of the matrix's values; empty = no matrix.
+	Variant string `json:"variant,omitempty"`
 }
 
-// String gives the load as a person names it: "c=8".
-func (l Load) String() string { return fmt.Sprintf("c=%d", l.Concurrency) }
+// Open reports whether the load is an open loop and nothing else.
+func (l Load) Open() bool { return l.Rate > 0 && l.Concurrency == 0 }
+
+// Level is the load as one number: the rate of an open loop in requests per
+// second, else the concurrency.
+func (l Load) Level() float64 {
+	if l.Open() {
+		return l.Rate
+	}
+	return float64(l.Concurrency)
+}
+
+// String gives the load as a person names it: "c=8", "rate=2.5", "c=8+rate=2",
+// each with the variant behind it.
+func (l Load) String() string {
+	var parts []string
+	if l.Concurrency > 0 || l.Rate == 0 {
+		parts = append(parts, fmt.Sprintf("c=%d", l.Concurrency))
+	}
+	if l.Rate > 0 {
+		parts = append(parts, "rate="+strconv.FormatFloat(l.Rate, 'g', 4, 64))
+	}
+	return strings.TrimSpace(strings.Join(parts, "+") + " " + l.Variant)
+}
+
+// Compare orders loads: by variant, closed loops before open ones, then by level.
+func (l Load) Compare(m Load) int {
+	return cmp.Or(cmp.Compare(l.Variant, m.Variant), cmp.Compare(l.Concurrency, m.Concurrency), cmp.Compare(l.Rate, m.Rate))
+}
 
 // Window is the span of a point in which samples are measured. All instants
 // count from the point's anchor; an instant that has not come yet is [Never].
@@ -130,6 +181,11 @@ const (
 	// worker has finished its warm-up and closes when the last measured request has
 	// ended; until then cool-down requests keep the load up, so there is no drain.
 	SteadyLoaded SteadyState = "closed/warm-up+stagger+loaded-to-the-end"
+	// SteadyOpen is the default for open loops: the first arrivals are warm-up, the
+	// window opens with the first measured arrival and closes with the last, and
+	// arrivals go on until the last measured request has ended. Throughput counts all
+	// that ended within the window, whenever it was sent.
+	SteadyOpen SteadyState = "open/warm-up+arrivals-to-the-end"
 	// SteadyNone measures every request from the first to the last byte, as a
 	// synchronous runner does.
 	SteadyNone SteadyState = "none/all-requests"
@@ -141,6 +197,21 @@ type Health struct {
 	// SendLagP50 and SendLagP99 are quantiles of Sent − Scheduled, in nanoseconds.
 	SendLagP50 int64 `json:"send_lag_p50_ns"`
 	SendLagP99 int64 `json:"send_lag_p99_ns"`
+	// SendLagMax is the longest of them.
+	SendLagMax int64 `json:"send_lag_max_ns"`
+	// HeldBack counts measured requests that waited for the cap on concurrency, and
+	// HeldMax is the longest such wait in nanoseconds, which is part of the send lag.
+	HeldBack int   `json:"held_back,omitempty"`
+	HeldMax  int64 `json:"held_max_ns,omitempty"`
+	// ReadLagP50, ReadLagP99 and ReadLagMax are quantiles, over all events with text, of the
+	// time from the kernel's receive stamp to the moment our read returned, in
+	// nanoseconds; unknown where stamps are not the kernel's.
+	ReadLagP50 int64 `json:"read_lag_p50_ns"`
+	ReadLagP99 int64 `json:"read_lag_p99_ns"`
+	ReadLagMax int64 `json:"read_lag_max_ns"`
+	// WakeLagP99 is how long a goroutine of this process that could run waited for
+	// a processor, 99 % quantile in nanoseconds.
+	WakeLagP99 int64 `json:"wake_lag_p99_ns"`
 	// CPUShare is CPU time of the client process ÷ (wall time × GOMAXPROCS), 0–1;
 	// negative = unknown.
 	CPUShare float64 `json:"cpu_share"`
@@ -150,7 +221,8 @@ type Health struct {
 	NewConnections int `json:"new_connections"`
 	// EventsPerRead is content events ÷ reads that carried any; 0 = no stream.
 	EventsPerRead float64 `json:"events_per_read"`
-	// StampSource says where arrival times come from: "read" (the moment that
-	// Read returned), "kernel" or "simulator".
+	// StampSource says where arrival times come from: "kernel" (the receive stamp
+	// of the packet), "read" (the moment that Read returned), "kernel+read" where
+	// some connections gave no stamps, or "simulator".
 	StampSource string `json:"stamp_source"`
 }

@@ -50,12 +50,15 @@ const (
 	Timeout Outcome = "timeout"
 	// Cancelled was stopped by the client: a person's Ctrl-C, or the run's end.
 	Cancelled Outcome = "cancelled"
+	// Cut is an answer to a prompt that the server silently cut: it counted far
+	// fewer tokens than were sent.
+	Cut Outcome = "cut"
 	// Refused never reached a server: no connection, no such host, TLS refused.
 	Refused Outcome = "refused"
 )
 
 // Outcomes lists every outcome, success first.
-var Outcomes = []Outcome{OK, Empty, Truncated, HTTPError, Protocol, Timeout, Cancelled, Refused}
+var Outcomes = []Outcome{OK, Empty, Truncated, HTTPError, Protocol, Timeout, Cancelled, Cut, Refused}
 
 // Counted says who counted the output tokens.
 type Counted string
@@ -87,10 +90,13 @@ func (g Gap) Duration() time.Duration { return time.Duration(max(g, 0)) }
 type Sample struct {
 	// Seq counts the requests of a point in the order they were scheduled, from 0.
 	Seq int `json:"seq"`
-	// Worker is the closed-loop worker that sent it, from 0.
+	// Worker is the closed-loop worker that sent it, from 0; 0 in an open loop.
 	Worker int    `json:"worker"`
 	Class  string `json:"class,omitempty"`
-	// Session and Turn place the request in a conversation; 0 and 0 for a single one.
+	// Replica is the server it was sent to, as an index into Spec.Replicas.
+	Replica int `json:"replica,omitempty"`
+	// Session and Turn place the request in a conversation: its number in the
+	// point, from 0, and its place in it, from 0.
 	Session int   `json:"session,omitempty"`
 	Turn    int   `json:"turn,omitempty"`
 	Phase   Phase `json:"phase"`
@@ -145,6 +151,16 @@ type Sample struct {
 	// events with text.
 	Reads  int `json:"reads"`
 	Events int `json:"events"`
+	// FirstLag and MaxLag are how long after the kernel received them the first
+	// event with text, and the latest-read one, were read; [Unknown] where the
+	// arrivals are not the kernel's. They are in no other time.
+	FirstLag time.Duration `json:"first_lag"`
+	MaxLag   time.Duration `json:"max_lag"`
+	// Lags are those of each event with text, while the sample is in memory; a
+	// notebook keeps their quantiles in [Health].
+	Lags []time.Duration `json:"-"`
+	// ModelAsked is the model that the request named, where the run has several.
+	ModelAsked string `json:"model_asked,omitempty"`
 	// Model and Fingerprint are as answered.
 	Model       string `json:"model,omitempty"`
 	Fingerprint string `json:"fingerprint,omitempty"`
@@ -167,7 +183,7 @@ func NewSample(seq int) Sample {
 		FirstEvent: Never, FirstReasoning: Never, FirstContent: Never, LastContent: Never, End: Never,
 		PromptAsked: Unknown, OutputAsked: Unknown,
 		PromptTokens: Unknown, CachedTokens: Unknown, OutputTokens: Unknown, ReasoningTokens: Unknown,
-		Counted: CountedNone,
+		Counted: CountedNone, FirstLag: Unknown, MaxLag: Unknown,
 	}
 }
 

@@ -1,9 +1,7 @@
 package experiment
 
 import (
-	"errors"
 	"fmt"
-	"math"
 	"time"
 )
 
@@ -13,6 +11,8 @@ type Endpoint string
 const (
 	Chat        Endpoint = "chat"        // POST /chat/completions
 	Completions Endpoint = "completions" // POST /completions
+	Responses   Endpoint = "responses"   // POST /responses
+	Embeddings  Endpoint = "embeddings"  // POST /embeddings: no stream, no output tokens
 )
 
 // Spec is everything that a person decided about a run, and enough to repeat it.
@@ -28,26 +28,87 @@ type Spec struct {
 	Model    string   `json:"model" yaml:"model"`
 	Stream   bool     `json:"stream" yaml:"stream"`
 
-	// InputTokens and OutputTokens are the nominal lengths of prompt and answer.
-	InputTokens  int `json:"input_tokens" yaml:"input_tokens"`
-	OutputTokens int `json:"output_tokens" yaml:"output_tokens"`
-	// Jitter spreads both lengths uniformly over nominal·(1 ± Jitter), so that
+	// Preset names the workload that the lengths and the arrival come from, such as
+	// azure-chat; empty = they were given one by one.
+	Preset string `json:"preset,omitempty" yaml:"preset,omitempty"`
+	// InputTokens and OutputTokens are the lengths of prompt and answer.
+	InputTokens  Length `json:"input_tokens" yaml:"input_tokens"`
+	OutputTokens Length `json:"output_tokens" yaml:"output_tokens"`
+	// Jitter spreads fixed lengths uniformly over nominal·(1 ± Jitter), so that
 	// requests do not finish in lock step. 0 ≤ Jitter < 1.
 	Jitter float64 `json:"jitter" yaml:"jitter"`
 	// Prompt is a fixed text used instead of synthetic prompts; empty = synthetic.
 	Prompt string `json:"prompt,omitempty" yaml:"prompt,omitempty"`
+	// Data is the file that the requests come from; nil = they are synthetic.
+	Data *Data `json:"data,omitempty" yaml:"data,omitempty"`
+	// Prefix makes prompts begin alike; nil = each is unique from its first word.
+	Prefix *Prefix `json:"prefix,omitempty" yaml:"prefix,omitempty"`
+	// Turns is the number of requests in a conversation, whose prompt grows by the
+	// server's own answers; zero = 1. ThinkTime is the pause between an answer and
+	// the request after it; in a closed loop also between conversations.
+	Turns     Length `json:"turns,omitzero" yaml:"turns,omitempty"`
+	ThinkTime Pause  `json:"think_time,omitzero" yaml:"think_time,omitempty"`
+	// Classes are the kinds of traffic; empty = one kind.
+	Classes []Class `json:"classes,omitempty" yaml:"classes,omitempty"`
+	// Models spreads the requests over models or adapters; empty = Model alone.
+	Models []ModelShare `json:"models,omitempty" yaml:"models,omitempty"`
+	// Matrix lists values of other fields; each combination is a variant, and has
+	// all the points.
+	Matrix map[string][]any `json:"matrix,omitempty" yaml:"matrix,omitempty"`
 
-	// Concurrency lists the points: the number of workers of each.
-	Concurrency []int `json:"concurrency" yaml:"concurrency"`
+	// Arrival says when requests are sent; zero = closed loop.
+	Arrival Arrival `json:"arrival,omitzero" yaml:"arrival,omitempty"`
+	// Concurrency lists the points of a closed loop: the number of workers of each.
+	Concurrency []int `json:"concurrency,omitempty" yaml:"concurrency,omitempty"`
+	// Rate lists the points of an open loop: requests per second.
+	Rate []float64 `json:"rate,omitempty" yaml:"rate,omitempty"`
+	// MaxConcurrency caps the requests in flight of an open loop; those beyond it
+	// are sent late. 0 = no cap.
+	MaxConcurrency int `json:"max_concurrency,omitempty" yaml:"max_concurrency,omitempty"`
 	// Requests is the number of measured requests per point; 0 = until Duration.
 	Requests int `json:"requests,omitempty" yaml:"requests,omitempty"`
 	// Duration is how long a point sends measured requests; 0 = until Requests.
 	Duration Duration `json:"duration,omitempty" yaml:"duration,omitempty"`
-	// Warmup is the number of requests each worker sends before it is measured.
+	// Warmup is the number of requests each worker of a closed loop sends before it
+	// is measured; of an open loop, the number of its first arrivals that are not measured.
 	Warmup int `json:"warmup" yaml:"warmup"`
 	// Repeats is how often each point is measured; the order is shuffled per round.
 	Repeats int    `json:"repeats" yaml:"repeats"`
 	Seed    uint64 `json:"seed" yaml:"seed"`
+
+	// SLO is what each point is judged by; empty = by nothing.
+	SLO SLO `json:"slo,omitempty" yaml:"slo,omitempty"`
+	// Search finds the largest load that holds the SLO; nil = the levels are listed.
+	Search *Search `json:"search,omitempty" yaml:"search,omitempty"`
+	// Until ends a point once a figure is known that well; zero = it does not.
+	Until Precision `json:"until,omitzero" yaml:"until,omitempty"`
+	// MaxErrors and MaxErrorShare end the run after so many failed requests of a
+	// point, or once more than that share of at least 20 has failed; 0 = never.
+	MaxErrors     int     `json:"max_errors,omitempty" yaml:"max_errors,omitempty"`
+	MaxErrorShare float64 `json:"max_error_share,omitempty" yaml:"max_error_share,omitempty"`
+	// MaxCost ends the run before it has cost more, in US dollars; 0 = no limit.
+	MaxCost float64 `json:"max_cost_usd,omitempty" yaml:"max_cost_usd,omitempty"`
+	// TokenPrice is what the endpoint charges; nil = not known.
+	TokenPrice *TokenPrice `json:"token_price,omitempty" yaml:"token_price,omitempty"`
+	// Grace is how long requests in flight are waited for once sending has stopped
+	// by time or by a rule; 0 = until they end.
+	Grace Duration `json:"grace,omitempty" yaml:"grace,omitempty"`
+	// KeepOversaturated lets a point go on although its load is more than the server serves.
+	KeepOversaturated bool `json:"keep_oversaturated,omitempty" yaml:"keep_oversaturated,omitempty"`
+
+	// Replicas are the servers of a run over several; empty = BaseURL alone.
+	Replicas []Replica `json:"replicas,omitempty" yaml:"replicas,omitempty"`
+	// Dialect is what the server speaks: auto, or a name of runner/probe's table.
+	Dialect string `json:"dialect,omitempty" yaml:"dialect,omitempty"`
+	// IgnoreEOS says whether answers are forced to their full length: auto (where
+	// the server can), on or off.
+	IgnoreEOS string `json:"ignore_eos,omitempty" yaml:"ignore_eos,omitempty"`
+	// Headers are sent with each request. They hold no secret.
+	Headers map[string]string `json:"headers,omitempty" yaml:"headers,omitempty"`
+	// KeyHeader is the header that carries the key as it is; empty = Authorization: Bearer.
+	KeyHeader string `json:"key_header,omitempty" yaml:"key_header,omitempty"`
+	// APIVersion is sent as the query api-version, as Azure asks; empty = none.
+	APIVersion string `json:"api_version,omitempty" yaml:"api_version,omitempty"`
 
 	// Temperature is sent as it is, 0 too.
 	Temperature float64 `json:"temperature" yaml:"temperature"`
@@ -83,72 +144,11 @@ type Simulator struct {
 // DefaultSpec is what a run does when told nothing.
 func DefaultSpec() Spec {
 	return Spec{
-		Endpoint: Chat, InputTokens: 500, OutputTokens: 128, Jitter: 0.02,
+		Endpoint: Chat, InputTokens: Tokens(500), OutputTokens: Tokens(128), Jitter: 0.02,
 		Concurrency: []int{1}, Warmup: 1, Repeats: 1, Seed: 1, MaxTokensField: "auto",
 		ConnectTimeout: Duration(10 * time.Second), FirstByteTimeout: Duration(2 * time.Minute),
 		IdleTimeout: Duration(time.Minute), TotalTimeout: Duration(15 * time.Minute),
 	}
-}
-
-// maxDuration, ten years, is longer than any run and short enough that no sum of
-// an [Instant] and a few limits overflows.
-const maxDuration = Duration(10 * 365 * 24 * time.Hour)
-
-// Validate reports everything that makes the specification impossible to run,
-// each as one sentence that names the field and what to write instead.
-func (s *Spec) Validate() error {
-	var errs []error
-	bad := func(format string, a ...any) { errs = append(errs, fmt.Errorf(format, a...)) }
-	if s.Endpoint != Chat && s.Endpoint != Completions {
-		bad("endpoint is %q; write chat or completions", s.Endpoint)
-	}
-	if s.InputTokens < 1 && s.Prompt == "" {
-		bad("input_tokens is %d; write 1 or more", s.InputTokens)
-	}
-	if s.OutputTokens < 1 {
-		bad("output_tokens is %d; write 1 or more", s.OutputTokens)
-	}
-	if !(s.Jitter >= 0 && s.Jitter < 1) { // NaN is refused too
-		bad("jitter is %g; write a share from 0 up to, and without, 1", s.Jitter)
-	}
-	if len(s.Concurrency) == 0 {
-		bad("concurrency is empty; write at least one level, such as 1,2,4,8")
-	}
-	for _, c := range s.Concurrency {
-		if c < 1 {
-			bad("concurrency has the level %d; a level is 1 or more", c)
-		}
-	}
-	if !(s.Temperature >= 0) || math.IsInf(s.Temperature, 0) { // NaN is refused too
-		bad("temperature is %g; write a number from 0, such as 0 or 0.7", s.Temperature)
-	}
-	if s.Duration > maxDuration {
-		bad("duration is %s; write a time below ten years", time.Duration(s.Duration))
-	}
-	if s.Requests < 0 || s.Duration < 0 {
-		bad("requests and duration cannot be negative")
-	}
-	if s.Requests == 0 && s.Duration == 0 {
-		bad("neither requests nor duration is given, so a point would never end; give one of them")
-	}
-	if s.Warmup < 0 || s.Repeats < 1 {
-		bad("warmup is %d and repeats is %d; write warmup ≥ 0 and repeats ≥ 1", s.Warmup, s.Repeats)
-	}
-	switch s.MaxTokensField {
-	case "auto", "max_tokens", "max_completion_tokens":
-	default:
-		bad("max_tokens_field is %q; write auto, max_tokens or max_completion_tokens", s.MaxTokensField)
-	}
-	for _, t := range []struct {
-		name string
-		d    Duration
-	}{{"connect_timeout", s.ConnectTimeout}, {"first_byte_timeout", s.FirstByteTimeout},
-		{"idle_timeout", s.IdleTimeout}, {"total_timeout", s.TotalTimeout}} {
-		if t.d <= 0 || t.d > maxDuration {
-			bad("%s is %s; write a time above 0 and below ten years, such as 30s", t.name, time.Duration(t.d))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // Duration is a time.Duration that is written as text, such as "1m30s".

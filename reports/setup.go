@@ -134,12 +134,12 @@ func targetCell(it *Item) string {
 
 func workloadCell(it *Item) string {
 	s := &it.Experiment.Spec
-	text := fmt.Sprintf("%s prompt → %s output tokens", thousands(s.InputTokens), thousands(s.OutputTokens))
+	text := fmt.Sprintf("%s prompt → %s output tokens", thousands(s.InputTokens.Nominal()), thousands(s.OutputTokens.Nominal()))
 	if s.Jitter > 0 {
 		text += fmt.Sprintf(", each ± %s", share(s.Jitter))
 	}
 	if s.Prompt != "" {
-		text = fmt.Sprintf("one fixed prompt → %s output tokens", thousands(s.OutputTokens))
+		text = fmt.Sprintf("one fixed prompt → %s output tokens", thousands(s.OutputTokens.Nominal()))
 	} else {
 		text += "; synthetic prompts, each unique"
 	}

@@ -238,9 +238,9 @@ func loads(it *Item) string {
 
 func workloadSentence(s *experiment.Spec) string {
 	if s.Prompt != "" {
-		return fmt.Sprintf("Each sent the same fixed prompt and asked for %s.", counted(s.OutputTokens, "output token"))
+		return fmt.Sprintf("Each sent the same fixed prompt and asked for %s.", counted(s.OutputTokens.Nominal(), "output token"))
 	}
-	t := fmt.Sprintf("Each asked for %s prompt and %s output tokens", thousands(s.InputTokens), thousands(s.OutputTokens))
+	t := fmt.Sprintf("Each asked for %s prompt and %s output tokens", thousands(s.InputTokens.Nominal()), thousands(s.OutputTokens.Nominal()))
 	if s.Jitter > 0 {
 		t += fmt.Sprintf(" (± %s)", share(s.Jitter))
 	}

@@ -99,9 +99,9 @@ func otherLengths(m *Material) string {
 	var shapes []string
 	for i := range m.Experiments {
 		s := &m.Experiments[i].Experiment.Spec
-		shape := fmt.Sprintf("%s prompt and %s output tokens", thousands(s.InputTokens), thousands(s.OutputTokens))
+		shape := fmt.Sprintf("%s prompt and %s output tokens", thousands(s.InputTokens.Nominal()), thousands(s.OutputTokens.Nominal()))
 		if s.Prompt != "" {
-			shape = fmt.Sprintf("one fixed prompt and %s output tokens", thousands(s.OutputTokens))
+			shape = fmt.Sprintf("one fixed prompt and %s output tokens", thousands(s.OutputTokens.Nominal()))
 		}
 		if !slices.Contains(shapes, shape) {
 			shapes = append(shapes, shape)

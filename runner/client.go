@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -14,6 +15,7 @@ import (
 	openai "github.com/sashabaranov/go-openai"
 
 	"github.com/inferbook/inferbook/experiment"
+	"github.com/inferbook/inferbook/runner/dataset"
 )
 
 // Request is one request to send.
@@ -23,8 +25,18 @@ type Request struct {
 	Sample experiment.Sample
 	// ID is sent as X-Request-Id, so that a server's log can be joined with the
 	// samples; empty = none is sent. The package comment says what a run sends.
-	ID     string
-	Prompt string
+	ID string
+	// Prompt is the user's text, History the messages before it, oldest first. A
+	// completion gets all of them as one text.
+	Prompt  string
+	History []dataset.Message
+	// Body is a whole request body to send in place of Prompt and History; the model,
+	// the limit and the streaming are still the client's.
+	Body json.RawMessage
+	// Model is the model to ask for; empty = the specification's.
+	Model string
+	// Replica is the index of the server in Spec.Replicas.
+	Replica int
 	// MaxTokens is the limit of output tokens, from 1.
 	MaxTokens int
 }

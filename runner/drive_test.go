@@ -207,7 +207,7 @@ func TestVirtualPhases(t *testing.T) {
 // A synchronous runner measures everything: the window is from the first byte to
 // the last, and each request leaves when the one before it has ended.
 func TestVirtualSynchronous(t *testing.T) {
-	r, sink := driveRun(drivePlan(t, func(s *experiment.Spec) { s.Warmup, s.Jitter, s.Stream, s.OutputTokens = 0, 0, false, 20 }))
+	r, sink := driveRun(drivePlan(t, func(s *experiment.Spec) { s.Warmup, s.Jitter, s.Stream, s.OutputTokens = 0, 0, false, experiment.Tokens(20) }))
 	if _, err := r.DoVirtual(t.Context(), driveDeployment(t), nil, driveStart); err != nil {
 		t.Fatal(err)
 	}

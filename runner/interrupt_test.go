@@ -166,7 +166,7 @@ func TestFullDiskEndsTheRun(t *testing.T) {
 }
 
 func TestVirtualRefusal(t *testing.T) {
-	r, sink := driveRun(drivePlan(t, func(s *experiment.Spec) { s.InputTokens = 1_000_000 }))
+	r, sink := driveRun(drivePlan(t, func(s *experiment.Spec) { s.InputTokens = experiment.Tokens(1_000_000) }))
 	status, err := r.DoVirtual(t.Context(), driveDeployment(t), nil, driveStart)
 	if status != experiment.Failed || err == nil || !strings.Contains(err.Error(), "context") || sink.points[0].Status != experiment.Failed {
 		t.Errorf("%s, %v, %+v", status, err, sink.points)

@@ -92,12 +92,12 @@ func (p Plan) Estimate() Estimate {
 			e.Requests += c - 1
 		}
 	}
-	_, longest := spread(s.InputTokens, s.Jitter)
+	_, longest := spread(s.InputTokens.Nominal(), s.Jitter)
 	if s.Prompt != "" {
 		longest = fixedPromptTokens(s.Prompt)
 	}
 	e.PromptTokens = e.Requests * longest
-	_, longest = spread(s.OutputTokens, s.Jitter)
+	_, longest = spread(s.OutputTokens.Nominal(), s.Jitter)
 	e.OutputTokens = e.Requests * longest
 	return e
 }

@@ -15,8 +15,8 @@ import (
 func driveSpec(t *rapid.T) experiment.Spec {
 	s := experiment.DefaultSpec()
 	s.Model = "m"
-	s.InputTokens = rapid.IntRange(1, 300).Draw(t, "input")
-	s.OutputTokens = rapid.IntRange(1, 300).Draw(t, "output")
+	s.InputTokens = experiment.Tokens(rapid.IntRange(1, 300).Draw(t, "input"))
+	s.OutputTokens = experiment.Tokens(rapid.IntRange(1, 300).Draw(t, "output"))
 	s.Jitter = rapid.Float64Range(0, 0.99).Draw(t, "jitter")
 	s.Concurrency = rapid.SliceOfN(rapid.IntRange(1, 9), 1, 5).Draw(t, "levels")
 	s.Requests = rapid.IntRange(0, 30).Draw(t, "requests")

@@ -100,7 +100,7 @@ func TestAnHourOfLoadIsMeasuredExactly(t *testing.T) {
 		server := driveSimulator(t, sim.Config{GPU: "l4"})
 		p := drivePlan(t, func(s *experiment.Spec) {
 			s.Requests, s.Duration = 0, experiment.Duration(450*time.Second)
-			s.Concurrency, s.InputTokens, s.OutputTokens = []int{1, 2, 3, 4, 5, 6, 8, 12}, 4000, 32
+			s.Concurrency, s.InputTokens, s.OutputTokens = []int{1, 2, 3, 4, 5, 6, 8, 12}, experiment.Tokens(4000), experiment.Tokens(32)
 		})
 		stack := newDriveStack(t, p, server.Handler())
 		status, err := stack.run.Do(t.Context(), nil)

@@ -64,7 +64,7 @@ type asked struct {
 func (w workload) request(worker, k int) asked {
 	rng := rand.New(rand.NewPCG(w.seed, uint64(worker)<<32|uint64(k)))
 	a := asked{prompt: w.spec.Prompt, promptTokens: experiment.Unknown}
-	in, out := jittered(rng, w.spec.InputTokens, w.spec.Jitter), jittered(rng, w.spec.OutputTokens, w.spec.Jitter)
+	in, out := jittered(rng, w.spec.InputTokens.Nominal(), w.spec.Jitter), jittered(rng, w.spec.OutputTokens.Nominal(), w.spec.Jitter)
 	a.outputTokens = out
 	if k == 0 && w.spec.Warmup > 0 && w.workers > 1 {
 		a.outputTokens = 1 + rng.IntN(out)

@@ -35,7 +35,7 @@ func TestVocabulary(t *testing.T) {
 
 func TestPromptsAreAsLongAsAsked(t *testing.T) {
 	for _, tokens := range []int{8, 20, 64, 500, 4000} {
-		w := driveWorkload(func(s *experiment.Spec) { s.InputTokens, s.Jitter = tokens, 0 })
+		w := driveWorkload(func(s *experiment.Spec) { s.InputTokens, s.Jitter = experiment.Tokens(tokens), 0 })
 		chars := 0
 		const n = 200
 		for k := range n {
@@ -96,8 +96,8 @@ func TestLengthsLaws(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		spec := driveSpec(t)
 		w := workload{spec: spec, seed: rapid.Uint64().Draw(t, "point seed"), workers: 9}
-		inLow, inHigh := spread(spec.InputTokens, spec.Jitter)
-		outLow, outHigh := spread(spec.OutputTokens, spec.Jitter)
+		inLow, inHigh := spread(spec.InputTokens.Nominal(), spec.Jitter)
+		outLow, outHigh := spread(spec.OutputTokens.Nominal(), spec.Jitter)
 		worker, k := rapid.IntRange(0, 8).Draw(t, "worker"), rapid.IntRange(0, 50).Draw(t, "k")
 		a := w.request(worker, k)
 		if a.promptTokens < inLow || a.promptTokens > inHigh {
@@ -113,7 +113,7 @@ func TestLengthsLaws(t *testing.T) {
 }
 
 func TestJitterIsEven(t *testing.T) {
-	w := driveWorkload(func(s *experiment.Spec) { s.InputTokens, s.OutputTokens = 20, 100 })
+	w := driveWorkload(func(s *experiment.Spec) { s.InputTokens, s.OutputTokens = experiment.Tokens(20), experiment.Tokens(100) })
 	counts := map[int]int{}
 	const n = 5000
 	for k := range n {
@@ -131,7 +131,7 @@ func TestJitterIsEven(t *testing.T) {
 }
 
 func TestWarmUpSpreadsTheEnds(t *testing.T) {
-	w := driveWorkload(func(s *experiment.Spec) { s.OutputTokens, s.Jitter, s.Warmup = 100, 0, 2 })
+	w := driveWorkload(func(s *experiment.Spec) { s.OutputTokens, s.Jitter, s.Warmup = experiment.Tokens(100), 0, 2 })
 	w.workers = 2000
 	quarters := make([]int, 4)
 	for worker := range w.workers {
@@ -167,7 +167,7 @@ func TestNothingIsSpecialAboutTheFirst(t *testing.T) {
 		{"no warm-up", 0, 4},
 		{"one worker, which has nobody to be in step with", 1, 1},
 	} {
-		w := driveWorkload(func(s *experiment.Spec) { s.OutputTokens, s.Jitter, s.Warmup = 100, 0, tt.warmup })
+		w := driveWorkload(func(s *experiment.Spec) { s.OutputTokens, s.Jitter, s.Warmup = experiment.Tokens(100), 0, tt.warmup })
 		w.workers = tt.workers
 		for worker := range tt.workers {
 			if n := w.request(worker, 0).outputTokens; n != 100 {

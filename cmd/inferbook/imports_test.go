@@ -12,16 +12,23 @@ const module = "github.com/inferbook/inferbook/"
 // mayImport lists, for each package of ours, the packages of ours that it may
 // reach, directly or through another. What is not listed is not allowed.
 var mayImport = map[string][]string{
-	"experiment":       {},
-	"experiment/store": {"experiment"},
-	"analysis":         {"experiment"},
-	"runner/sim":       {},
-	"runner/probe":     {"experiment", "runner/sim"},
-	"runner":           {"experiment", "runner/sim"},
-	"reports/figure":   {"analysis", "experiment"},
-	"reports":          {"analysis", "experiment", "reports/figure"},
-	"notes":            {"experiment"},
-	"cmd/inferbook":    {"analysis", "experiment", "experiment/store", "notes", "reports", "reports/figure", "runner", "runner/probe", "runner/sim"},
+	"experiment":         {},
+	"experiment/store":   {"experiment"},
+	"analysis":           {"experiment"},
+	"runner/sim":         {},
+	"runner/probe":       {"experiment", "runner/sim"},
+	"runner/arrival":     {"experiment"},
+	"runner/dataset":     {},
+	"runner/workload":    {"experiment", "runner/dataset"},
+	"runner/stamp":       {},
+	"runner/selftest":    {"experiment", "runner", "runner/arrival", "runner/dataset", "runner/sim", "runner/stamp", "runner/workload"},
+	"runner":             {"experiment", "runner/arrival", "runner/dataset", "runner/sim", "runner/stamp", "runner/workload"},
+	"experiment/foreign": {"experiment"},
+	"reports/figure":     {"analysis", "experiment"},
+	"reports":            {"analysis", "experiment", "reports/figure"},
+	"notes":              {"experiment"},
+	"cmd/inferbook": {"analysis", "experiment", "experiment/store", "notes", "reports", "reports/figure",
+		"experiment/foreign", "runner", "runner/arrival", "runner/dataset", "runner/probe", "runner/selftest", "runner/sim", "runner/stamp", "runner/workload"},
 }
 
 // oneDoor names the only package of ours that may import a library itself.

@@ -131,7 +131,7 @@ func current(l store.Listed) bool {
 func lsViewOf(l store.Listed) lsView {
 	v := lsView{Alias: l.Alias(), ID: l.ID, Name: l.Name, Status: l.Status, Started: l.Started.UTC().Format("2006-01-02T15:04:05Z"),
 		Label: l.Environment.Label(), Simulated: l.Environment.Simulated(), Tags: l.Tags, Points: l.Points,
-		InputTokens: l.Spec.InputTokens, OutputTokens: l.Spec.OutputTokens}
+		InputTokens: l.Spec.InputTokens.Nominal(), OutputTokens: l.Spec.OutputTokens.Nominal()}
 	for _, f := range l.Figures {
 		v.OK, v.Sent = v.OK+f.OK, v.Sent+f.Sent
 		if math.IsNaN(f.OutputTokS) || v.PeakTokS != nil && f.OutputTokS <= *v.PeakTokS {

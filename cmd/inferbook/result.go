@@ -42,7 +42,7 @@ func workloadLine(e *experiment.Experiment) string {
 	if s.Prompt != "" {
 		parts = append(parts, "a fixed prompt")
 	} else {
-		parts = append(parts, fmt.Sprintf("%d → %d tokens ±%g %%", s.InputTokens, s.OutputTokens, s.Jitter*100))
+		parts = append(parts, fmt.Sprintf("%s → %s tokens ±%g %%", s.InputTokens, s.OutputTokens, s.Jitter*100))
 	}
 	switch {
 	case s.Requests > 0 && s.Duration > 0:

@@ -30,8 +30,8 @@ func runFlags() []cli.Flag {
 		&cli.StringFlag{Name: "concurrency", Aliases: []string{"c"}, Usage: "`LEVELS` of requests in flight, such as 1,2,4,8", Value: "1"},
 		&cli.IntFlag{Name: "requests", Aliases: []string{"n"}, Usage: "measure `N` requests per level", DefaultText: "30, unless --duration is given"},
 		&cli.StringFlag{Name: "duration", Aliases: []string{"d"}, Usage: "measure each level for this `TIME`, such as 60s"},
-		&cli.IntFlag{Name: "input-tokens", Usage: "prompt length, `N` tokens", Value: d.InputTokens},
-		&cli.IntFlag{Name: "output-tokens", Usage: "answer length, `N` tokens, sent as the limit", Value: d.OutputTokens},
+		&cli.StringFlag{Name: "input-tokens", Usage: "prompt length, `N` tokens or a distribution", Value: d.InputTokens.String()},
+		&cli.StringFlag{Name: "output-tokens", Usage: "answer length, `N` tokens or a distribution, sent as the limit", Value: d.OutputTokens.String()},
 		&cli.Float64Flag{Name: "jitter", Usage: "spread of both lengths, ± this `SHARE`, so that requests do not all end together", Value: d.Jitter},
 		&cli.StringFlag{Name: "prompt", Usage: "one fixed prompt `TEXT` instead of synthetic ones"},
 		&cli.IntFlag{Name: "warmup", Usage: "each worker sends `N` requests before it is measured", Value: d.Warmup},
@@ -93,8 +93,14 @@ func applyFlags(c *cli.Context, s *experiment.Spec) error {
 			*field = c.String(name)
 		}
 	}
-	for name, field := range map[string]*int{"requests": &s.Requests, "input-tokens": &s.InputTokens,
-		"output-tokens": &s.OutputTokens, "warmup": &s.Warmup, "repeat": &s.Repeats} {
+	for name, field := range map[string]*experiment.Length{"input-tokens": &s.InputTokens, "output-tokens": &s.OutputTokens} {
+		if c.IsSet(name) {
+			if err := field.UnmarshalText([]byte(c.String(name))); err != nil {
+				return usage("--%s: %w", name, err)
+			}
+		}
+	}
+	for name, field := range map[string]*int{"requests": &s.Requests, "warmup": &s.Warmup, "repeat": &s.Repeats} {
 		if c.IsSet(name) {
 			*field = c.Int(name)
 		}

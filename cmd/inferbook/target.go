@@ -190,7 +190,7 @@ func virtualEnvironment(s *experiment.Spec, env *experiment.Environment) error {
 		return err
 	}
 	// A few tokens of template go with each prompt.
-	if need := int(float64(s.InputTokens+s.OutputTokens)*(1+s.Jitter)) + 10; s.Prompt == "" && need > d.MaxModelLen {
+	if need := int(float64(s.InputTokens.Longest()+s.OutputTokens.Longest())*(1+s.Jitter)) + 10; s.Prompt == "" && need > d.MaxModelLen {
 		return usage("a request needs up to %s tokens and the context of this simulated engine holds %s; ask for fewer with --input-tokens or --output-tokens, or simulate more memory",
 			thousands(int64(need)), thousands(int64(d.MaxModelLen)))
 	}
