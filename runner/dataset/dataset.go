@@ -38,6 +38,9 @@ type Turn struct {
 	Prompt, Output int
 	// Think is the pause before the turn; 0 in a first one and where the file has none.
 	Think time.Duration
+	// AnswerChars is the length, in characters, of the answer that the file itself holds;
+	// 0 where it holds none. Divided by a server's characters per token it is a guess of Output.
+	AnswerChars int
 }
 
 // Message is one message of a conversation.
