@@ -1,0 +1,136 @@
+package workload
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/inferbook/inferbook/experiment"
+)
+
+// Preset is a workload that others have published, by name.
+type Preset struct {
+	Name, Title string
+	// Source says where the lengths come from, under which licence, and what is
+	// approximate about them.
+	Source                    string
+	InputTokens, OutputTokens experiment.Length
+	// Jitter is that of fixed lengths.
+	Jitter float64
+	// Arrival is how the published requests came, at any rate; nil = not known.
+	Arrival *experiment.Arrival
+}
+
+const (
+	nvidia = "NVIDIA, \"LLM Performance Benchmarking: Measuring NVIDIA NIM Performance with GenAI-Perf\", https://developer.nvidia.com/blog/llm-performance-benchmarking-measuring-nvidia-nim-performance-with-genai-perf/; lengths are jittered by 2 %"
+	infx   = "SemiAnalysis, InferenceMAX (InferenceX), 2025, its method and no data, https://github.com/InferenceMAX/InferenceMAX; 1k is 1,024, and each length is uniform over 80 to 100 % of nominal, so its mean is 90 %"
+	azure  = "Azure LLM inference trace 2023, CC-BY, https://github.com/Azure/AzurePublicDataset; Patel et al., \"Splitwise\", ISCA 2024; prompt and answer are drawn independently, as they are in the trace (correlation of the logarithms below 0.1)"
+	moon   = "Mooncake traces, Apache-2.0, https://github.com/kvcache-ai/Mooncake; Qin et al., \"Mooncake\", FAST 2025; "
+)
+
+// Presets are the workloads that can be asked for by name. The caller may change
+// what it is given.
+func Presets() []Preset {
+	fixed := func(name, use string, in, out int) Preset {
+		return Preset{name, fmt.Sprintf("%s: %d tokens in, %d out", use, in, out), nvidia, experiment.Tokens(in), experiment.Tokens(out), 0.02, nil}
+	}
+	ranged := func(name string, in, out float64) Preset {
+		eighty := func(n float64) experiment.Length {
+			return experiment.Length{Kind: experiment.UniformLength, Low: math.Round(0.8 * n), High: n}
+		}
+		return Preset{name, fmt.Sprintf("InferenceMAX: at most %g tokens in, %g out", in, out), infx, eighty(in), eighty(out), 0, nil}
+	}
+	table := func(values ...float64) experiment.Length {
+		return experiment.Length{Kind: experiment.QuantileLength, Values: values}
+	}
+	gamma := func(cv float64) *experiment.Arrival {
+		return &experiment.Arrival{Kind: experiment.GammaArrival, CV: cv}
+	}
+	lognormal := func(mean, cv float64) experiment.Length {
+		return experiment.Length{Kind: experiment.LognormalLength, Mean: mean, Spread: math.Round(mean * cv)}
+	}
+	return []Preset{
+		fixed("chat-200-200", "translation and short chat", 200, 200),
+		fixed("chat-200-5", "classification", 200, 5),
+		fixed("chat-1000-200", "summary", 1000, 200),
+		fixed("chat-200-1000", "writing", 200, 1000),
+		ranged("infx-1k-1k", 1024, 1024),
+		ranged("infx-1k-8k", 1024, 8192),
+		ranged("infx-8k-1k", 8192, 1024),
+		{"azure-chat", "Azure conversation 2023: 1,155 tokens in, 211 out on average", azure + "; gaps between arrivals have a CV of 1.09",
+			table(2, 29, 181, 207, 387, 403, 703, 1020, 1071, 1130, 1315, 2734, 4083, 4142, 14050),
+			table(7, 16, 41, 54, 77, 91, 103, 129, 177, 384, 400, 424, 451, 601, 1000), 0, gamma(1.09)},
+		// The trace's longest answer is 1,899 tokens; a straight line from the 99 %
+		// quantile to it would make the mean 36.
+		{"azure-code", "Azure code completion 2023: 2,048 tokens in, 28 out on average", azure + "; gaps between arrivals have a CV of 13.15; the longest hundredth of the answers is drawn up to 400 tokens, not the trace's 1,899, which keeps the mean of 28",
+			table(3, 17, 75, 147, 386, 770, 1075, 1469, 1909, 2433, 3192, 5188, 7303, 7436, 7437),
+			table(6, 6, 6, 7, 8, 9, 11, 13, 16, 20, 29, 55, 90, 251, 400), 0, gamma(13.15)},
+		{"mooncake-conversation", "Mooncake conversation: 12,035 tokens in, 343 out on average", moon + "lengths only: read the trace itself as a data file for its shared prefixes",
+			table(891, 894, 901, 964, 1662, 3263, 4993, 6909, 9570, 13196, 17869, 27367, 39550, 85400, 126195),
+			table(1, 3, 10, 24, 100, 213, 291, 350, 399, 447, 504, 597, 698, 1119, 2000), 0, nil},
+		{"mooncake-toolagent", "Mooncake tool and agent: 8,596 tokens in, 182 out on average", moon + "an approximation: only the means are published, and the lengths are lognormal with the CVs of the conversation trace (1.34 in, 0.73 out)",
+			lognormal(8596, 1.34), lognormal(182, 0.73), 0, nil},
+		{"sharegpt", "ShareGPT: 230 tokens in, 250 out on average", "lengths of 320 ShareGPT prompts, counted with Mistral's tokenizer, in the results of https://github.com/LambdaLabsML/vllm-benchmark; quantiles only",
+			table(4, 4, 8, 10, 18, 28, 46, 84, 186, 345, 435, 701, 831, 919, 964),
+			table(1, 6, 10, 14, 25, 50, 129, 221, 276, 349, 441, 565, 660, 881, 966), 0, nil},
+		{"head-of-line", "one answer in eight has 100 tokens, the others 10", "exercise on continuous batching of the course \"Efficiently Serving LLMs\" (DeepLearning.AI and Predibase), there with 32 requests in batches of 8; the prompts of 64 tokens are a choice of this program, and the long answers come at random, not every eighth",
+			experiment.Tokens(64), experiment.Length{Kind: experiment.HistogramLength, Values: []float64{10, 100}, Weights: []float64{7, 1}}, 0.02, nil},
+	}
+}
+
+// Apply gives a specification the lengths and the jitter of a preset, and its
+// arrivals where the specification has rates, or searches one, and no arrival yet.
+// An unknown name is an error with the nearest name and all names.
+func Apply(name string, s *experiment.Spec) error {
+	presets := Presets()
+	names := make([]string, len(presets))
+	for i, p := range presets {
+		names[i] = p.Name
+	}
+	i := slices.Index(names, strings.ToLower(name))
+	if i < 0 {
+		nearest := slices.MinFunc(names, func(a, b string) int {
+			return cmp.Or(common(name, b)-common(name, a), edits(name, a)-edits(name, b))
+		})
+		return fmt.Errorf("there is no preset %q; the nearest is %s of %s", name, nearest, strings.Join(names, ", "))
+	}
+	p := presets[i]
+	s.Preset, s.InputTokens, s.OutputTokens, s.Jitter = p.Name, p.InputTokens, p.OutputTokens, p.Jitter
+	open := len(s.Rate) > 0 || s.Search != nil && s.Search.Over == "rate"
+	if p.Arrival != nil && s.Arrival.IsZero() && open {
+		s.Arrival = *p.Arrival
+	}
+	return nil
+}
+
+// common is how many bytes two names have in common at their beginning.
+func common(a, b string) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
+// edits is the Levenshtein distance in bytes.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			changed := diagonal
+			if a[i] != b[j] {
+				changed++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(changed, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
