@@ -3,18 +3,7 @@ package analysis
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
-
-	"github.com/inferbook/inferbook/experiment"
 )
-
-// workloadOf names the lengths that a specification asks for.
-func workloadOf(s *experiment.Spec) string {
-	if s.Prompt != "" {
-		return fmt.Sprintf("a fixed prompt of %s → %s", plural(utf8.RuneCountInString(s.Prompt), "character"), plural(s.OutputTokens.Nominal(), "token"))
-	}
-	return fmt.Sprintf("%d → %s", s.InputTokens.Nominal(), plural(s.OutputTokens.Nominal(), "token"))
-}
 
 // Between says what keeps curves from being compared side by side, in whole
 // sentences; nothing for a single curve and for curves that can be.

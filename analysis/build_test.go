@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"iter"
+	"math/rand/v2"
 	"time"
 
 	"github.com/inferbook/inferbook/experiment"
@@ -79,6 +80,49 @@ func collect(p experiment.Point, samples ...experiment.Sample) PointSummary {
 		c.Add(&samples[i])
 	}
 	return c.Summary()
+}
+
+func collectFor(p experiment.Point, spec *experiment.Spec, samples ...experiment.Sample) PointSummary {
+	c := NewCollectorFor(p, spec)
+	for i := range samples {
+		c.Add(&samples[i])
+	}
+	return c.Summary()
+}
+
+// slo reads an SLO that is known to be one.
+func slo(t interface{ Fatal(...any) }, text string) experiment.SLO {
+	s, err := experiment.ParseSLO(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// queue is an open loop of n requests at a rate in requests per second before one
+// server that takes a mean time of service seconds over each, at random gaps and times where
+// the seed is over 0, else evenly. Its answers are one token of text at their end.
+func queue(rate float64, n int, seed uint64, service float64) (experiment.Point, []experiment.Sample) {
+	r := rand.New(rand.NewPCG(seed, 7))
+	draw := func() float64 {
+		if seed == 0 {
+			return 1
+		}
+		return r.ExpFloat64()
+	}
+	var out []experiment.Sample
+	arrival, free := 0.0, 0.0 // s
+	for i := range n {
+		arrival += draw() / rate
+		free = max(free, arrival) + service*draw()
+		s := stream(1000*arrival, 1000*(free-arrival), 1, 0)
+		s.Seq, s.CachedTokens = i, 0
+		out = append(out, s)
+	}
+	p := point(0, 0)
+	p.Load = experiment.Load{Rate: rate}
+	p.Window = experiment.Window{Start: out[0].Scheduled, SendEnd: out[n-1].Scheduled, End: at(1000 * free), Rule: experiment.SteadyOpen}
+	return p, out
 }
 
 func each(samples []experiment.Sample, end error) iter.Seq2[experiment.Sample, error] {

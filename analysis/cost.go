@@ -213,8 +213,16 @@ func costWarnings(c *Curve, l *Level, p *experiment.Price) []string {
 	if w := repeatWarning(l.OutputThroughput.Repeats); w != "" && l.OutputThroughput.Repeats > 0 {
 		say("%s", w)
 	}
-	if c.Plateau != nil && l.Load.Concurrency > c.Plateau.Concurrency {
-		say("This level is past the plateau at c=%d: the same money buys longer waits.", c.Plateau.Concurrency)
+	if c.Plateau != nil && closed(l.Load) && l.Load.Concurrency > c.Plateau.Load.Concurrency {
+		say("This level is past the plateau at %s: the same money buys longer waits.", c.Plateau.Load)
+	}
+	if l.Oversaturated {
+		say("Requests pile up at %s: this is the cost of a server that is never idle and serves nobody in time.", l.Load)
+	} else if l.Load.Open() {
+		say("At %s the server serves what arrives and may have had time to spare, which is paid for too.", l.Load)
+	}
+	if l.Ruling == Misses {
+		say("The level %s misses the SLO.", l.Load)
 	}
 	return out
 }

@@ -176,7 +176,7 @@ func TestCostErrors(t *testing.T) {
 
 func TestCosts(t *testing.T) {
 	c := nimCurve(t)
-	c.Levels = append(c.Levels, newLevel([]PointSummary{collect(point(300, 1000), failed(0, 10, experiment.Timeout))}))
+	c.Levels = append(c.Levels, newLevel([]PointSummary{collect(point(300, 1000), failed(0, 10, experiment.Timeout))}, nil))
 	costs, err := Costs(c, testPrice(2), 2, 0.5, 3)
 	if err != nil {
 		t.Fatal(err)
@@ -219,9 +219,9 @@ func TestCostWarnings(t *testing.T) {
 			[]string{"4 % of the requests failed: they cost time and bring no tokens."}},
 		{"one repeat", func(c *Curve, _ *experiment.Price) { c.Levels[0].OutputThroughput.Repeats = 1 },
 			[]string{"One repeat: how far another run would be from it is not known."}},
-		{"past the plateau", func(c *Curve, _ *experiment.Price) { c.Plateau = &Landmark{Concurrency: 4} },
+		{"past the plateau", func(c *Curve, _ *experiment.Price) { c.Plateau = &Landmark{Load: experiment.Load{Concurrency: 4}} },
 			[]string{"This level is past the plateau at c=4: the same money buys longer waits."}},
-		{"at the plateau", func(c *Curve, _ *experiment.Price) { c.Plateau = &Landmark{Concurrency: 8} }, nil},
+		{"at the plateau", func(c *Curve, _ *experiment.Price) { c.Plateau = &Landmark{Load: experiment.Load{Concurrency: 8}} }, nil},
 		{"prompts not counted", func(c *Curve, _ *experiment.Price) { c.Levels[0].TotalThroughput.Value = math.NaN() },
 			[]string{"Prompt tokens were not counted, so only the output-only cost is known."}},
 	} {

@@ -81,10 +81,10 @@ func TestPublishedSweep(t *testing.T) {
 			t.Errorf("%s: %.2f requests decode, printed as %.1f", l.Load, l.BRun.Value, r.wantBRun)
 		}
 	}
-	if c.Knee == nil || c.Knee.Concurrency < 50 || c.Knee.Concurrency >= 100 {
+	if c.Knee == nil || c.Knee.Level < 50 || c.Knee.Level >= 100 {
 		t.Errorf("the knee is %+v, not from 50 up to 100", c.Knee)
 	}
-	if c.Plateau == nil || c.Plateau.Concurrency != 100 {
+	if c.Plateau == nil || c.Plateau.Level != 100 {
 		t.Errorf("the plateau is %+v: it must fire on 100→150 and not on 50→100", c.Plateau)
 	}
 	if c.AdmissionLimit == nil || math.Abs(c.AdmissionLimit.Value-85) > 0.05*85 {
@@ -123,7 +123,7 @@ func TestPublishedLine(t *testing.T) {
 	if c.AdmissionLimit != nil || c.Plateau != nil {
 		t.Errorf("admission limit %+v and plateau %+v", c.AdmissionLimit, c.Plateau)
 	}
-	if c.Knee == nil || c.Knee.Concurrency != 100 {
+	if c.Knee == nil || c.Knee.Level != 100 {
 		t.Errorf("the knee is %+v", c.Knee)
 	}
 }
@@ -144,7 +144,7 @@ func TestLandmarks(t *testing.T) {
 			at   *Landmark
 		}{{"knee", c.Knee}, {"plateau", c.Plateau}, {"limit", c.AdmissionLimit}} {
 			if m.at != nil {
-				out += fmt.Sprintf("%s %d ", m.name, m.at.Concurrency)
+				out += fmt.Sprintf("%s %g ", m.name, m.at.Level)
 			}
 		}
 		return strings.TrimSpace(out)

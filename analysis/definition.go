@@ -1,13 +1,15 @@
 package analysis
 
-// The definitions of version 1. DESIGN.md, "Metrics", fixes them; how other
-// tools define the same words is told where they are imported.
+// The definitions of [DefinitionVersion]. DESIGN.md, "Metrics", fixes them; how
+// other tools define the same words is told where they are imported.
 
 const (
 	needsStream = "a streamed answer"
 	needsTokens = "a token count"
 	needsBoth   = "a streamed answer with a token count"
 	needsLoop   = "a closed loop, a streamed answer and a token count"
+	needsOpen   = "an open loop"
+	needsSLO    = "an SLO"
 )
 
 var sampleMetrics = []Metric{
@@ -55,24 +57,30 @@ var sampleMetrics = []Metric{
 		Reading: "cheng-inference-benchmarking",
 		Of:      e2eSched, dist: func(s *PointSummary) *Distribution { return &s.E2ESched },
 	},
+	{
+		Name: "send_lag", Version: 1, Title: "Send lag", Unit: "ms", Direction: LowerIsBetter,
+		Formula: "sent − scheduled, of every measured request, also those that failed: how late the client was, the wait for a cap on concurrency included",
+		Reading: "cheng-inference-benchmarking",
+		Of:      sendLag, dist: func(s *PointSummary) *Distribution { return &s.SendLag },
+	},
 }
 
 var pointMetrics = []Metric{
 	{
-		Name: "output_throughput", Version: 1, Title: "Output throughput", Unit: "tok/s", Direction: HigherIsBetter,
-		Formula: "output tokens of the measured, successful requests that ended within the window ÷ window",
+		Name: "output_throughput", Version: 2, Title: "Output throughput", Unit: "tok/s", Direction: HigherIsBetter,
+		Formula: "output tokens of the measured, successful requests that ended within the window ÷ window; in an open loop those of any phase, since arrivals go on before and after it",
 		Needs:   needsTokens, Reading: "nvidia-fundamental-concepts",
 		OfPoint: func(s *PointSummary) float64 { return s.OutputThroughput },
 	},
 	{
-		Name: "total_throughput", Version: 1, Title: "Total throughput", Unit: "tok/s", Direction: HigherIsBetter,
-		Formula: "prompt and output tokens of the measured, successful requests that ended within the window ÷ window",
+		Name: "total_throughput", Version: 2, Title: "Total throughput", Unit: "tok/s", Direction: HigherIsBetter,
+		Formula: "prompt and output tokens of the measured, successful requests that ended within the window ÷ window; in an open loop those of any phase, since arrivals go on before and after it",
 		Needs:   needsTokens, Reading: "nvidia-inference-cost",
 		OfPoint: func(s *PointSummary) float64 { return s.TotalThroughput },
 	},
 	{
-		Name: "request_rate", Version: 1, Title: "Request throughput", Unit: "req/s", Direction: HigherIsBetter,
-		Formula: "measured, successful requests that ended within the window ÷ window",
+		Name: "request_rate", Version: 2, Title: "Request throughput", Unit: "req/s", Direction: HigherIsBetter,
+		Formula: "measured, successful requests that ended within the window ÷ window; in an open loop those of any phase, since arrivals go on before and after it",
 		Reading: "databricks-llm-inference-search",
 		OfPoint: func(s *PointSummary) float64 { return s.RequestRate },
 	},
@@ -107,9 +115,10 @@ var pointMetrics = []Metric{
 		OfPoint: func(s *PointSummary) float64 { return s.WallClock.Seconds() },
 	},
 	{
-		Name: "window", Version: 1, Title: "Measurement window", Unit: "s", Direction: Neither,
+		Name: "window", Version: 2, Title: "Measurement window", Unit: "s", Direction: Neither,
 		Formula: "from the last end of a warm-up request that comes before the first measured end (first measured send where there is no warm-up) " +
-			"to the last measured end, or to the end of sending where an interruption left a drain; the point's steady-state rule says which",
+			"to the last measured end, or to the end of sending where an interruption left a drain; " +
+			"in an open loop from the first measured arrival to the last; the point's steady-state rule says which",
 		Reading: "nvidia-genai-perf-nim",
 		OfPoint: func(s *PointSummary) float64 { return s.Window.Seconds() },
 	},
@@ -148,5 +157,47 @@ var pointMetrics = []Metric{
 		Formula: "mean output tokens of the successful requests",
 		Needs:   needsTokens, Reading: "databricks-inference-performance",
 		OfPoint: func(s *PointSummary) float64 { return s.MeanOutput },
+	},
+	{
+		Name: "goodput", Version: 1, Title: "Goodput", Unit: "req/s", Direction: HigherIsBetter,
+		Formula: "requests counted by request_rate that were within all latency bounds of the SLO at once ÷ window; a request that failed is a miss",
+		Needs:   needsSLO, Reading: "vllm-repository",
+		OfPoint: func(s *PointSummary) float64 { return s.Goodput },
+	},
+	{
+		Name: "slo_attainment", Version: 1, Title: "SLO attainment", Direction: HigherIsBetter,
+		Formula: "measured requests that were ok and within all latency bounds of the SLO at once ÷ measured requests sent, as a share of 1",
+		Needs:   needsSLO, Reading: "vllm-repository",
+		OfPoint: func(s *PointSummary) float64 { return s.GoodShare },
+	},
+	{
+		Name: "offered_rate", Version: 1, Title: "Offered rate", Unit: "req/s", Direction: Neither,
+		Formula: "mean rate of the open loops, as planned",
+		Needs:   needsOpen, Reading: "cheng-inference-benchmarking",
+		OfPoint: func(s *PointSummary) float64 { return s.OfferedRate },
+	},
+	{
+		Name: "achieved_rate", Version: 1, Title: "Achieved rate", Unit: "req/s", Direction: Neither,
+		Formula: "(measured requests − 1) ÷ (last sent − first sent)",
+		Needs:   needsOpen, Reading: "cheng-inference-benchmarking",
+		OfPoint: func(s *PointSummary) float64 { return s.AchievedRate },
+	},
+	{
+		Name: "arrival_cv", Version: 1, Title: "Burstiness of the arrivals", Direction: Neither,
+		Formula: "standard deviation ÷ mean of the gaps between the scheduled times of measured first turns; 0 = evenly spaced, 1 = Poisson",
+		Needs:   needsOpen, Reading: "vllm-repository",
+		OfPoint: func(s *PointSummary) float64 { return s.ArrivalCV },
+	},
+	{
+		Name: "inflight_slope", Version: 1, Title: "Growth of the requests in flight", Unit: "req/s", Direction: Neither,
+		Formula: "least-squares slope over the window of the number of requests scheduled and not ended, of any phase and outcome; 0 = the server keeps up",
+		Needs:   needsOpen, Reading: "nvidia-fundamental-concepts",
+		OfPoint: func(s *PointSummary) float64 { return s.InflightSlope },
+	},
+	{
+		Name: "cache_hit_share", Version: 1, Title: "Prompt tokens from the cache", Direction: Neither,
+		Formula: "cached ÷ prompt tokens over the successful requests of which the server told both, as a share of 1",
+		Needs:   "a server that tells cached tokens", Reading: "vllm-repository",
+		OfPoint: func(s *PointSummary) float64 { return s.CacheHitShare },
 	},
 }

@@ -7,9 +7,17 @@ import (
 	"github.com/inferbook/inferbook/experiment"
 )
 
-// span is a request in flight: sent, and ended. The end is Never where the
-// record does not have it.
-type span struct{ sent, end experiment.Instant }
+// span is a request in flight: sent, ended, and when it was due. The end is Never
+// where the record does not have it.
+type span struct{ sent, end, due experiment.Instant }
+
+// due is when the plan wanted the request sent; when it was sent, where no plan was kept.
+func due(s *experiment.Sample) experiment.Instant {
+	if s.Scheduled.Happened() {
+		return s.Scheduled
+	}
+	return s.Sent
+}
 
 // inflight sweeps a line over the window and gives the time-weighted mean and
 // the maximum of the requests in flight. The mean is NaN for an empty window.

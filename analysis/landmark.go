@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"gonum.org/v1/gonum/stat"
+
+	"github.com/inferbook/inferbook/experiment"
 )
 
 const (
@@ -33,8 +35,8 @@ func places(levels []Level, of func(*Level) Estimate) []place {
 	var out []place
 	for i := range levels {
 		e := of(&levels[i])
-		if c := levels[i].Load.Concurrency; c > 0 && e.Known() {
-			out = append(out, place{c, e.Value})
+		if l := levels[i].Load; closed(l) && e.Known() {
+			out = append(out, place{l.Concurrency, e.Value})
 		}
 	}
 	return out
@@ -52,7 +54,7 @@ func throughputs(levels []Level) []place {
 func fitTPOT(levels []Level, limit *Landmark) (fit *LineFit, refused string) {
 	end := firstWaiting(levels)
 	if limit != nil {
-		end = min(end, limit.Concurrency)
+		end = min(end, limit.Load.Concurrency)
 	}
 	var xs, ys []float64
 	for _, p := range places(levels, func(l *Level) Estimate { return l.TPOTP50 }) {
@@ -110,7 +112,7 @@ func plateau(levels []Level) *Landmark {
 		further = fmt.Sprintf("no further step up to c=%d buys a tenth of its own growth", last.users)
 	}
 	return &Landmark{
-		Concurrency: a.users, Value: a.value,
+		Load: experiment.Load{Concurrency: a.users}, Level: float64(a.users), Value: a.value,
 		Because: fmt.Sprintf("c=%d → c=%d takes output throughput from %s to %s tok/s: load grows by %s and %s, and %s.",
 			a.users, b.users, short(a.value), short(b.value), percent(float64(b.users-a.users)/float64(a.users)), bought((b.value-a.value)/a.value), further),
 		Reading: "nvidia-genai-perf-nim",
@@ -156,7 +158,7 @@ func knee(levels []Level) *Landmark {
 	}
 	k := ps[best]
 	return &Landmark{
-		Concurrency: k.users, Value: k.value,
+		Load: experiment.Load{Concurrency: k.users}, Level: float64(k.users), Value: k.value,
 		Because: fmt.Sprintf("At c=%d the server gives %s of the sweep's gain in throughput for %s of its growth in load (c=%d to c=%d), "+
 			"further apart than at any other level.", k.users, percent(ratio(k.value-first.value, top-first.value)),
 			percent(float64(k.users-first.users)/float64(last.users-first.users)), first.users, last.users),
@@ -183,7 +185,7 @@ func admissionLimit(levels []Level) *Landmark {
 	byValue := func(p, q place) int { return cmp.Compare(p.value, q.value) }
 	least, most := slices.MinFunc(ps[first:], byValue), slices.MaxFunc(ps[first:], byValue)
 	return &Landmark{
-		Concurrency: a.users, Value: average,
+		Load: experiment.Load{Concurrency: a.users}, Level: float64(a.users), Value: average,
 		Because: fmt.Sprintf("From c=%d to c=%d the server decodes %s requests at once (%s to %s, all within 5 %%), "+
 			"fewer than 90 %% of what is offered: the others wait to be admitted.", a.users, b.users, short(average), short(least.value), short(most.value)),
 		Reading: "nvidia-tensorrt-llm-tuning",

@@ -80,6 +80,14 @@ func ttftSched(s *experiment.Sample) (float64, bool) {
 
 func e2eSched(s *experiment.Sample) (float64, bool) { return between(s, s.Scheduled, lastText(s)) }
 
+// sendLag is of every measured request, whatever became of it.
+func sendLag(s *experiment.Sample) (float64, bool) {
+	if s.Phase != experiment.Measured || !s.Scheduled.Happened() || !s.Sent.Happened() {
+		return math.NaN(), false
+	}
+	return float64(s.Sent.Sub(s.Scheduled)) / 1e6, true
+}
+
 // lastText is when the user had the whole answer: the last event with text, or
 // the end where no such event came (an answer that was not streamed).
 func lastText(s *experiment.Sample) experiment.Instant {

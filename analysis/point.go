@@ -15,7 +15,8 @@ import (
 // It is not safe for concurrent use.
 type Collector struct {
 	point experiment.Point
-	seen  PointSummary // the counts so far; the figures are made by Summary
+	spec  experiment.Spec // what was asked, as far as the caller told it
+	seen  PointSummary    // the counts so far; the figures are made by Summary
 
 	all, measured clock
 	spans         []span
@@ -24,6 +25,9 @@ type Collector struct {
 	gaps          gaps
 	streams       streams
 	workload      workload
+	arrivals      arrivals
+	service       service
+	classes       []classCollector
 }
 
 // clock is the first send and the last end of some requests.
@@ -51,13 +55,28 @@ func (c *clock) length() time.Duration {
 type completion struct {
 	end            experiment.Instant
 	prompt, output int32
+	measured, good bool // good = within all latencies of the SLO
 }
 
 // NewCollector begins the summary of a point. The point's window decides what
 // counts for throughput, so give the point as it was at its end.
-func NewCollector(p experiment.Point) *Collector {
+func NewCollector(p experiment.Point) *Collector { return NewCollectorFor(p, &experiment.Spec{}) }
+
+// NewCollectorFor is [NewCollector] with what was asked: the SLO to judge by, the
+// classes to keep apart, the cap and the pauses that explain what would else look
+// odd.
+func NewCollectorFor(p experiment.Point, spec *experiment.Spec) *Collector {
+	c := newCollector(p, spec, spec.SLO)
+	for i := range spec.Classes {
+		c.classes = append(c.classes, newClassCollector(p, spec, &spec.Classes[i]))
+	}
+	return c
+}
+
+func newCollector(p experiment.Point, spec *experiment.Spec, slo experiment.SLO) *Collector {
 	return &Collector{
-		point: p, all: newClock(), measured: newClock(), columns: make([][]float64, len(sampleMetrics)),
+		point: p, spec: *spec, all: newClock(), measured: newClock(), columns: make([][]float64, len(sampleMetrics)),
+		service: newService(slo),
 		seen: PointSummary{
 			Point: p, Definition: DefinitionVersion,
 			Outcomes: map[experiment.Outcome]int{}, Finishes: map[string]int{}, CountedBy: map[experiment.Counted]int{},
@@ -68,7 +87,12 @@ func NewCollector(p experiment.Point) *Collector {
 
 // Summarise collects a sequence of samples. It stops at the first error and gives it.
 func Summarise(p experiment.Point, samples iter.Seq2[experiment.Sample, error]) (PointSummary, error) {
-	c := NewCollector(p)
+	return SummariseFor(p, &experiment.Spec{}, samples)
+}
+
+// SummariseFor is [Summarise] with what was asked, see [NewCollectorFor].
+func SummariseFor(p experiment.Point, spec *experiment.Spec, samples iter.Seq2[experiment.Sample, error]) (PointSummary, error) {
+	c := NewCollectorFor(p, spec)
 	for s, err := range samples {
 		if err != nil {
 			return PointSummary{}, fmt.Errorf("summarising point %s: %w", p.ID, err)
@@ -83,8 +107,17 @@ func (c *Collector) Add(s *experiment.Sample) {
 	if !s.Sent.Happened() {
 		return
 	}
+	for i := range c.classes {
+		if c.classes[i].name == s.Class {
+			c.classes[i].Add(s)
+		}
+	}
 	c.all.add(s)
-	c.spans = append(c.spans, span{s.Sent, s.End})
+	c.spans = append(c.spans, span{s.Sent, s.End, due(s)})
+	if s.Outcome == experiment.OK {
+		c.ended = append(c.ended, completion{s.End, int32(s.PromptTokens), int32(outputTokens(s)),
+			s.Phase == experiment.Measured, c.service.good(s)})
+	}
 	if s.Phase == experiment.Warmup {
 		c.seen.WarmedUp++
 	}
@@ -94,6 +127,16 @@ func (c *Collector) Add(s *experiment.Sample) {
 	c.measured.add(s)
 	c.seen.Sent++
 	c.seen.Outcomes[s.Outcome]++
+	c.arrivals.add(s)
+	c.service.add(s)
+	for i, m := range sampleMetrics {
+		if m.Of == nil {
+			continue
+		}
+		if v, ok := m.Of(s); ok {
+			c.columns[i] = append(c.columns[i], v)
+		}
+	}
 	if s.Outcome == experiment.OK {
 		c.addOK(s)
 	}
@@ -106,15 +149,6 @@ func (c *Collector) addOK(s *experiment.Sample) {
 	if s.CachedTokens != experiment.Unknown {
 		c.seen.CachedTokens = max(c.seen.CachedTokens, 0) + s.CachedTokens
 	}
-	for i, m := range sampleMetrics {
-		if m.Of == nil {
-			continue
-		}
-		if v, ok := m.Of(s); ok {
-			c.columns[i] = append(c.columns[i], v)
-		}
-	}
-	c.ended = append(c.ended, completion{s.End, int32(s.PromptTokens), int32(outputTokens(s))})
 	c.gaps.add(s.Gaps)
 	c.streams.add(s)
 	c.workload.add(s)
@@ -144,6 +178,9 @@ func (c *Collector) Summary() PointSummary {
 
 	s.PromptTokens, s.MeanPrompt = c.workload.prompt.total(s.OK)
 	s.OutputTokens, s.MeanOutput = c.workload.output.total(s.OK)
+	s.PromptP50, s.PromptP95 = c.workload.prompt.quantiles()
+	s.OutputP50, s.OutputP95 = c.workload.output.quantiles()
+	s.CacheHitShare = c.workload.cacheShare()
 
 	from, to := c.window()
 	s.Window = max(0, to.Sub(from))
@@ -158,6 +195,15 @@ func (c *Collector) Summary() PointSummary {
 	s.SharedReads = ratio(float64(c.gaps.shared), float64(c.gaps.n))
 	s.TTFTOverE2E = c.streams.share()
 	s.Streaming = c.streams.verdict(s.SharedReads)
+
+	s.HeldBack, s.HeldMax = s.Point.Health.HeldBack, milliseconds(s.Point.Health.HeldMax)
+	s.ReadLagP50, s.ReadLagP99 = milliseconds(s.Point.Health.ReadLagP50), milliseconds(s.Point.Health.ReadLagP99)
+	s.ReadLagMax = milliseconds(s.Point.Health.ReadLagMax)
+	c.openLoop(&s, from, to)
+	c.judge(&s)
+	for i := range c.classes {
+		s.Classes = append(s.Classes, ClassSummary{c.classes[i].name, c.classes[i].Summary()})
+	}
 	s.Warnings = c.warnings(&s)
 	return s
 }
@@ -176,16 +222,21 @@ func (c *Collector) window() (from, to experiment.Instant) {
 // that was never written is all zero.
 func (c *Collector) sendingEnded() bool { return c.point.Window.SendEnd > 0 }
 
-// throughput counts what ended within the window. A sum is known only when each
-// of its parts is. With successes none of which ended in time there is no
-// throughput to tell, which is not the same as none.
+// throughput counts what ended within the window: the measured requests, and in
+// an open loop whatever ended in it, since arrivals go on before and after. A sum
+// is known only when each of its parts is. With successes none of which ended in
+// time there is no throughput to tell, which is not the same as none.
 func (c *Collector) throughput(s *PointSummary, from, to experiment.Instant) {
 	var output, both float64
+	good := 0
 	for _, e := range c.ended {
-		if !e.end.Happened() || e.end < from || e.end > to {
+		if !e.measured && c.point.Window.Rule != experiment.SteadyOpen || !e.end.Happened() || e.end < from || e.end > to {
 			continue
 		}
 		s.InWindow++
+		if e.good {
+			good++
+		}
 		output += known(int(e.output))
 		both += known(int(e.output)) + known(int(e.prompt))
 	}
@@ -196,6 +247,10 @@ func (c *Collector) throughput(s *PointSummary, from, to experiment.Instant) {
 	s.RequestRate = ratio(float64(s.InWindow), seconds)
 	s.OutputThroughput = ratio(output, seconds)
 	s.TotalThroughput = ratio(both, seconds)
+	s.Goodput = math.NaN()
+	if len(c.service.slo) > 0 {
+		s.Goodput = ratio(float64(good), seconds)
+	}
 }
 
 // known is a count as a number, NaN for Unknown.
@@ -206,11 +261,22 @@ func known(count int) float64 {
 	return float64(count)
 }
 
+// closed reports whether the load is a closed loop and nothing else.
+func closed(l experiment.Load) bool { return l.Concurrency > 0 && l.Rate == 0 }
+
+// milliseconds is a time in nanoseconds, NaN for Unknown.
+func milliseconds(ns int64) float64 {
+	if ns == experiment.Unknown {
+		return math.NaN()
+	}
+	return float64(ns) / 1e6
+}
+
 // identity is the output throughput that C users must give when each always
 // has one request in flight; NaN for other loads.
 func identity(s *PointSummary) float64 {
 	users, n := float64(s.Point.Load.Concurrency), s.MeanOutput
-	if users == 0 {
+	if !closed(s.Point.Load) {
 		return math.NaN()
 	}
 	return users * n / ((s.TTFT.Mean + (n-1)*s.TPOT.Mean) / 1000)

@@ -213,19 +213,19 @@ func TestInflight(t *testing.T) {
 		most  int
 	}{
 		{"nothing", nil, 0, 0},
-		{"one for half of the window", []span{{200, 250}}, 0.5, 1},
-		{"one after the other is never two", []span{{250, 300}, {200, 250}}, 1, 1},
-		{"two overlap for a tenth", []span{{200, 255}, {245, 300}}, 1.1, 2},
-		{"what reaches over the edges counts inside them", []span{{150, 220}, {290, 600}}, 0.3, 1},
-		{"what lies outside does not", []span{{150, 180}, {400, 600}}, 0, 0},
-		{"one that never ended is in flight to the end", []span{{240, experiment.Never}}, 0.6, 1},
+		{"one for half of the window", []span{{200, 250, 200}}, 0.5, 1},
+		{"one after the other is never two", []span{{250, 300, 250}, {200, 250, 200}}, 1, 1},
+		{"two overlap for a tenth", []span{{200, 255, 200}, {245, 300, 245}}, 1.1, 2},
+		{"what reaches over the edges counts inside them", []span{{150, 220, 150}, {290, 600, 290}}, 0.3, 1},
+		{"what lies outside does not", []span{{150, 180, 150}, {400, 600, 400}}, 0, 0},
+		{"one that never ended is in flight to the end", []span{{240, experiment.Never, 240}}, 0.6, 1},
 	} {
 		mean, most := inflight(tt.spans, 200, 300)
 		if math.Abs(mean-tt.mean) > 1e-12 || most != tt.most {
 			t.Errorf("%s: %v in flight, at most %d; want %v and %d", tt.name, mean, most, tt.mean, tt.most)
 		}
 	}
-	if mean, _ := inflight([]span{{0, 5}}, 10, 10); !math.IsNaN(mean) {
+	if mean, _ := inflight([]span{{0, 5, 0}}, 10, 10); !math.IsNaN(mean) {
 		t.Errorf("an empty window has %v in flight", mean)
 	}
 }

@@ -139,10 +139,10 @@ func (c Curve) SeedJSON() SeedCurve {
 		}
 	}
 	if c.Knee != nil {
-		out.Knee = float64(c.Knee.Concurrency)
+		out.Knee = c.Knee.Level
 	}
 	if c.Plateau != nil {
-		out.Saturation = float64(c.Plateau.Concurrency)
+		out.Saturation = c.Plateau.Level
 	}
 	if c.AdmissionLimit != nil {
 		out.AdmissionLimit = c.AdmissionLimit.Value

@@ -8,7 +8,7 @@ import (
 
 // DefinitionVersion numbers the set of definitions that a [PointSummary] was
 // computed with. A cached summary of another version is computed again.
-const DefinitionVersion = 1
+const DefinitionVersion = 2
 
 // PointSummary is everything computed from the samples of one point. Latencies
 // are in milliseconds and come from measured samples with the outcome ok, also
@@ -20,7 +20,7 @@ type PointSummary struct {
 
 	Sent      int                        `json:"sent"`       // measured requests that were sent
 	OK        int                        `json:"ok"`         // of these, the successful ones
-	InWindow  int                        `json:"in_window"`  // of these, the ones that ended within the window: they count for throughput
+	InWindow  int                        `json:"in_window"`  // the ones that count for throughput: of these those that ended within the window, under [experiment.SteadyOpen] of any phase
 	WarmedUp  int                        `json:"warmed_up"`  // requests excluded as warm-up
 	Outcomes  map[experiment.Outcome]int `json:"outcomes"`   // of the measured requests
 	Finishes  map[string]int             `json:"finishes"`   // finish reasons of the successful ones
@@ -42,10 +42,12 @@ type PointSummary struct {
 	ICL        Distribution `json:"icl"`
 	TTFTSched  Distribution `json:"ttft_sched"`
 	E2ESched   Distribution `json:"e2e_sched"`
+	// SendLag is over all measured requests, also those that failed.
+	SendLag Distribution `json:"send_lag"`
 
-	OutputThroughput float64 `json:"output_throughput_tok_s"`  // tok/s: output tokens of successful samples within the window ÷ window
+	OutputThroughput float64 `json:"output_throughput_tok_s"`  // tok/s: output tokens of the requests in InWindow ÷ window
 	TotalThroughput  float64 `json:"total_throughput_tok_s"`   // tok/s: prompt and output tokens, likewise
-	RequestRate      float64 `json:"request_rate_req_s"`       // req/s: successful samples within the window ÷ window
+	RequestRate      float64 `json:"request_rate_req_s"`       // req/s: InWindow ÷ window
 	ErrorRate        float64 `json:"error_rate"`               // share of measured requests that were not ok, 0–1
 	Interactivity    float64 `json:"interactivity_tok_s_user"` // tok/s/user: 1 ÷ median TPOT
 	BRun             float64 `json:"b_run"`                    // requests decoding: output throughput × mean TPOT
@@ -54,11 +56,48 @@ type PointSummary struct {
 	LittleRatio      float64 `json:"little_ratio"`             // request rate × mean E2E ÷ mean in flight; 1 = consistent
 	IdentityRatio    float64 `json:"identity_ratio"`           // output throughput ÷ (C·N/(TTFT+(N−1)·TPOT)); 1 = consistent
 
+	// OfferedRate is the mean rate of the open loops as planned; NaN where all are
+	// closed. The others below are of an open loop alone, else NaN.
+	OfferedRate  float64 `json:"offered_rate_req_s"`
+	AchievedRate float64 `json:"achieved_rate_req_s"` // req/s: (measured requests − 1) ÷ (last − first sent)
+	ArrivalCV    float64 `json:"arrival_cv"`          // standard deviation ÷ mean of the gaps between the scheduled times of measured first turns
+	// InflightSlope is by how many requests a second the number of those scheduled
+	// and not ended grows within the window, by least squares, held-back ones included.
+	InflightSlope float64 `json:"inflight_slope_req_s"`
+	// InflightSlopeP is the probability of such a slope, or a steeper one, at a
+	// load that the server just about serves; see [inflightSlope].
+	InflightSlopeP float64 `json:"inflight_slope_p"`
+	// Oversaturated says that requests pile up: the point was ended for it, or
+	// [Saturation] says so of its window.
+	Oversaturated bool `json:"oversaturated"`
+
+	// SLO is the text of the objectives that the point was judged by; "" = none.
+	SLO        string       `json:"slo"`
+	Attainment []Attainment `json:"slo_attainment"` // one an objective, in the order of the SLO
+	// GoodShare is the share of the measured requests that were ok and within all
+	// latencies of the SLO at once, 0–1; Goodput is the rate of such requests in
+	// req/s, counted as RequestRate. Both are NaN without an SLO.
+	GoodShare float64 `json:"slo_attainment_joint"`
+	Goodput   float64 `json:"goodput_req_s"`
+
+	HeldBack   int     `json:"held_back"`       // measured requests that waited for the cap on concurrency
+	HeldMax    float64 `json:"held_max_ms"`     // the longest such wait
+	ReadLagP50 float64 `json:"read_lag_p50_ms"` // from the kernel's stamp of an event to our read; NaN where stamps are not the kernel's
+	ReadLagP99 float64 `json:"read_lag_p99_ms"`
+	ReadLagMax float64 `json:"read_lag_max_ms"`
+
 	PromptTokens int     `json:"prompt_tokens" missing:"-1"` // summed over successful samples; experiment.Unknown where nobody counted any
 	OutputTokens int     `json:"output_tokens" missing:"-1"` // likewise
 	CachedTokens int     `json:"cached_tokens" missing:"-1"` // experiment.Unknown where no server said
 	MeanPrompt   float64 `json:"mean_prompt_tokens"`         // tokens per request
+	PromptP50    float64 `json:"prompt_p50_tokens"`
+	PromptP95    float64 `json:"prompt_p95_tokens"`
 	MeanOutput   float64 `json:"mean_output_tokens"`
+	OutputP50    float64 `json:"output_p50_tokens"`
+	OutputP95    float64 `json:"output_p95_tokens"`
+	// CacheHitShare is cached ÷ prompt tokens over the successful requests of
+	// which the server told both, 0–1.
+	CacheHitShare float64 `json:"cache_hit_share"`
 
 	// EventsPerOutput is output tokens ÷ events with text; 1 = one token an event.
 	// NaN where the events themselves were the count.
@@ -67,6 +106,10 @@ type PointSummary struct {
 	SharedReads     float64          `json:"shared_reads"`        // share of gaps whose event came in one read with the one before, 0–1
 	TTFTOverE2E     float64          `json:"ttft_over_e2e"`       // median of TTFT ÷ E2E
 	Streaming       StreamingVerdict `json:"streaming"`
+
+	// Classes are the summaries of the classes, each by its own SLO and of its own
+	// load, in the order of the specification; empty = one kind of traffic.
+	Classes []ClassSummary `json:"classes"`
 
 	// Warnings are whole sentences about what this point cannot support.
 	Warnings []string `json:"warnings"`

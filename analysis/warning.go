@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"strings"
-	"time"
 
 	"github.com/inferbook/inferbook/experiment"
 )
@@ -16,21 +15,20 @@ const (
 	drainBar     = 0.05 // successes left out of throughput because they ended in the drain
 	sharedBar    = 0.05 // gaps that the client could not time
 	cpuBar       = 0.70 // of the client's own cores
+	promptNear   = 0.01 // counted ÷ asked may be off by that, on average
 	promptBar    = 0.75 // counted ÷ asked; tokenisers differ by 20 %, more is a cut prompt
 	shortWindows = 5    // p95 latencies that a window must hold: shorter ones are mostly edges
 	shortRounds  = 10   // requests per user below which chance and edges weigh too much
 	littleBar    = 0.05 // how far rate × latency may be from the requests in flight
-	fewLags      = 20   // requests under which a late one is one late request, and no p99
-	latestBar    = 10 * time.Millisecond
 )
 
 // warnings asks each check in turn, the gravest first.
 func (c *Collector) warnings(s *PointSummary) []string {
 	var out []string
 	for _, check := range []func(*PointSummary) string{
-		c.warnNoSuccess, c.warnErrors, c.warnWindow, c.warnDrain, c.warnInflight, c.warnShort,
-		c.warnPromptCut, c.warnOutputLength, c.warnTokenSource, c.warnCached,
-		c.warnBuffered, c.warnChunked, c.warnSharedReads, c.warnClientCPU, c.warnSendLag, c.warnPercentiles,
+		c.warnNoSuccess, c.warnUnstable, c.warnErrors, c.warnEnded, c.warnWindow, c.warnDrain, c.warnInflight, c.warnShort,
+		c.warnCut, c.warnPromptLength, c.warnOutputLength, c.warnTokenSource, c.warnCached,
+		c.warnBuffered, c.warnChunked, c.warnSharedReads, c.warnClientCPU, c.warnReadTimes, c.warnSendLag, c.warnHeld, c.warnPercentiles,
 	} {
 		if w := check(s); w != "" {
 			out = append(out, w)
@@ -95,7 +93,7 @@ func (c *Collector) warnDrain(s *PointSummary) string {
 	switch {
 	case s.OK > 0 && s.InWindow == 0:
 		return fmt.Sprintf("All %s ended outside the window, so there is no throughput; send more of them.", plural(s.OK, "successful request"))
-	case s.OK > 0 && float64(left) > drainBar*float64(s.OK):
+	case s.OK > 0 && c.point.Window.Rule != experiment.SteadyOpen && float64(left) > drainBar*float64(s.OK):
 		return fmt.Sprintf("%d of %s ended outside the window and count for latency only: throughput may be up to %s low.",
 			left, plural(s.OK, "successful request"), percent(float64(left)/float64(s.OK)))
 	default:
@@ -106,7 +104,7 @@ func (c *Collector) warnDrain(s *PointSummary) string {
 // warnInflight says that the load was not the one in the point's name.
 func (c *Collector) warnInflight(s *PointSummary) string {
 	users := float64(s.Point.Load.Concurrency)
-	if s.OK == 0 || s.ErrorRate > errorBar || !(s.MeanInflight < (1-littleBar)*users) {
+	if !closed(s.Point.Load) || !c.spec.ThinkTime.IsZero() || s.OK == 0 || s.ErrorRate > errorBar || !(s.MeanInflight < (1-littleBar)*users) {
 		return ""
 	}
 	return fmt.Sprintf("On average %s of %d requests were in flight within the window: these figures are of a smaller load than %s.",
@@ -121,11 +119,11 @@ func (c *Collector) warnShort(s *PointSummary) string {
 	p95 := s.E2E.P95.Value / 1000
 	why := ""
 	switch {
-	case s.OK == 0:
+	case s.OK == 0 || s.Oversaturated: // a queue that grows has no mean latency to agree with
 		return ""
 	case s.Window.Seconds() < shortWindows*p95:
 		why = fmt.Sprintf("The window of %s is shorter than %d times the p95 latency of %s s", seconds(s.Window), shortWindows, short(p95))
-	case s.Sent < shortRounds*users:
+	case closed(s.Point.Load) && s.Sent < shortRounds*users:
 		why = fmt.Sprintf("%s at concurrency %d are fewer than %d a user", plural(s.Sent, "measured request"), users, shortRounds)
 	}
 	off := offLittle(s)
@@ -157,13 +155,26 @@ func offLittle(s *PointSummary) string {
 		percent(math.Abs(off)), way, short(s.RequestRate), short(s.E2E.Mean/1000), short(s.RequestRate*s.E2E.Mean/1000), short(s.MeanInflight))
 }
 
-func (c *Collector) warnPromptCut(*PointSummary) string {
+// warnPromptLength says that the prompts were not as long as asked for.
+func (c *Collector) warnPromptLength(*PointSummary) string {
 	asked, count := c.workload.asked.prompt, c.workload.asked.count
-	if asked == 0 || float64(count) >= promptBar*float64(asked) {
+	off := ratio(float64(count), float64(asked)) - 1
+	switch {
+	case math.Abs(float64(count-asked)) <= promptNear*float64(asked):
 		return ""
+	case 1+off < promptBar:
+		return fmt.Sprintf("The server counted %d prompt tokens where %d were asked for (%s): prompts may have been cut silently at its context limit.",
+			count, asked, percent(float64(count)/float64(asked)))
 	}
-	return fmt.Sprintf("The server counted %d prompt tokens where %d were asked for (%s): prompts may have been cut silently at its context limit.",
-		count, asked, percent(float64(count)/float64(asked)))
+	way := "more"
+	if off < 0 {
+		way = "fewer"
+	}
+	w := fmt.Sprintf("The server counted %s %s prompt tokens than were asked for (%d, not %d)", percent(math.Abs(off)), way, count, asked)
+	if math.Abs(off) > lengthTolerance {
+		return w + ": compare with other runs by the lengths that it counted."
+	}
+	return w + ": the aim is 1 %."
 }
 
 func (c *Collector) warnOutputLength(s *PointSummary) string {
@@ -231,27 +242,6 @@ func (c *Collector) warnClientCPU(s *PointSummary) string {
 		return fmt.Sprintf("The client used %s of its processors (more than %s): its own delays may be in these latencies.", percent(share), percent(cpuBar))
 	}
 	return ""
-}
-
-func (c *Collector) warnSendLag(s *PointSummary) string {
-	lag := time.Duration(s.Point.Health.SendLagP99)
-	switch {
-	case s.OK == 0:
-		return ""
-	case s.Sent < fewLags && lag <= latestBar:
-		return ""
-	case s.Sent < fewLags: // whose p99 is the maximum
-		return fmt.Sprintf("The latest of %s left %s ms after its time.", plural(s.Sent, "measured request"), short(lag.Seconds()*1e3))
-	}
-	bar := time.Millisecond
-	if s.TTFT.P50.Known() {
-		bar = max(bar, time.Duration(0.05*s.TTFT.P50.Value*float64(time.Millisecond)))
-	}
-	if lag <= bar {
-		return ""
-	}
-	return fmt.Sprintf("Requests left up to %s ms late (p99, more than %s ms): the client did not keep its schedule.",
-		short(lag.Seconds()*1e3), short(bar.Seconds()*1e3))
 }
 
 func (c *Collector) warnPercentiles(s *PointSummary) string {

@@ -88,7 +88,11 @@ func TestWarnings(t *testing.T) {
 		}},
 		{"prompts cut at the context limit", all(func(s *experiment.Sample) { s.PromptAsked = 8000 }),
 			[]string{"The server counted 500000 prompt tokens where 8000000 were asked for (6.25 %): prompts may have been cut silently at its context limit."}},
-		{"another tokeniser counts a fifth less: no cut", all(func(s *experiment.Sample) { s.PromptAsked = 625 }), nil},
+		{"another tokeniser counts a fifth less: no cut, and another workload", all(func(s *experiment.Sample) { s.PromptAsked = 625 }),
+			[]string{"The server counted 20 % fewer prompt tokens than were asked for (500000, not 625000): compare with other runs by the lengths that it counted."}},
+		{"2 % more", all(func(s *experiment.Sample) { s.PromptTokens = 510 }),
+			[]string{"The server counted 2 % more prompt tokens than were asked for (510000, not 500000): the aim is 1 %."}},
+		{"1 % more is what is aimed for", all(func(s *experiment.Sample) { s.PromptTokens = 505 }), nil},
 		{"answers end by themselves", all(func(s *experiment.Sample) { s.OutputAsked, s.Finish = 128, "stop" }),
 			[]string{"The output length was not controlled: 100 % of the answers are more than 5 % off the length asked for, and 1000 of 1000 ended by themselves (stop). " +
 				"Set ignore_eos, or compare per token only."}},

@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"math"
+	"slices"
 
 	"github.com/inferbook/inferbook/experiment"
 )
@@ -15,7 +16,8 @@ type workload struct {
 		outputs, off  int // answers, and those whose length is off by more than lengthTolerance
 		prompt, count int // prompt tokens asked for, and counted by the server
 	}
-	stops int // answers that the model ended by itself
+	stops  int                          // answers that the model ended by itself
+	cached struct{ prompt, cached int } // tokens of the requests of which the server told both
 }
 
 // lengthTolerance is how far an answer may be from its asked length, and how
@@ -26,6 +28,7 @@ const lengthTolerance = 0.05
 type tokens struct {
 	n            int // requests with a count
 	sum, squares float64
+	values       []float64
 }
 
 func (t *tokens) add(count int) {
@@ -35,6 +38,16 @@ func (t *tokens) add(count int) {
 	t.n++
 	t.sum += float64(count)
 	t.squares += float64(count) * float64(count)
+	t.values = append(t.values, float64(count))
+}
+
+// quantiles gives the median and the 95 % quantile; NaN for nothing.
+func (t *tokens) quantiles() (p50, p95 float64) {
+	if t.n == 0 {
+		return math.NaN(), math.NaN()
+	}
+	slices.Sort(t.values)
+	return interpolate(t.values, 0.50), interpolate(t.values, 0.95)
 }
 
 // total gives the sum and the mean of the counted ones. Of requests that nobody
@@ -60,6 +73,10 @@ func (w *workload) add(s *experiment.Sample) {
 	if s.Finish == "stop" {
 		w.stops++
 	}
+	if s.PromptTokens != experiment.Unknown && s.CachedTokens != experiment.Unknown {
+		w.cached.prompt += s.PromptTokens
+		w.cached.cached += s.CachedTokens
+	}
 	if s.OutputAsked > 0 && output != experiment.Unknown {
 		w.asked.outputs++
 		if off := math.Abs(float64(output - s.OutputAsked)); off > lengthTolerance*float64(s.OutputAsked) {
@@ -70,4 +87,9 @@ func (w *workload) add(s *experiment.Sample) {
 		w.asked.prompt += s.PromptAsked
 		w.asked.count += s.PromptTokens
 	}
+}
+
+// cacheShare is cached ÷ prompt tokens; NaN where no server told.
+func (w *workload) cacheShare() float64 {
+	return ratio(float64(w.cached.cached), float64(w.cached.prompt))
 }

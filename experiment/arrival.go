@@ -248,7 +248,7 @@ func (p Pause) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 func (p *Pause) UnmarshalText(b []byte) error {
 	kind, rest, found := strings.Cut(string(b), ":")
 	if !found {
-		kind, rest = "", string(b)
+		kind, rest = "fixed", string(b)
 	}
 	low, high := rest, rest
 	if kind == "uniform" {
@@ -257,7 +257,7 @@ func (p *Pause) UnmarshalText(b []byte) error {
 	l, lerr := time.ParseDuration(low)
 	h, herr := time.ParseDuration(high)
 	if lerr != nil || herr != nil || l < 0 || h < l || Duration(h) > maxDuration ||
-		kind != "" && kind != "exponential" && (kind != "uniform" || !found) {
+		kind != "fixed" && kind != "exponential" && (kind != "uniform" || !found) {
 		return fmt.Errorf("%q is not a pause; write 5s, exponential:5s or uniform:1s-9s", b)
 	}
 	*p = Pause{Exponential: kind == "exponential", Low: Duration(l), High: Duration(h)}

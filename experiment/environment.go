@@ -35,9 +35,12 @@ const (
 	KeyPrecision      = "model.precision"
 	KeyMaxModelLen    = "model.max_len"
 	KeyEndpoint       = "endpoint.url"
-	KeyDialect        = "endpoint.dialect"      // what the client had to do differently for this server
-	KeyCalibration    = "simulator.calibration" // how far the simulator's profile may be trusted
-	KeyTime           = "simulator.time"        // "real" or "virtual"
+	KeyDialect        = "endpoint.dialect"        // what the client had to do differently for this server
+	KeyTokenFit       = "endpoint.tokens"         // how the server counts our prompts, and how that was learned
+	KeyOutputControl  = "endpoint.output_control" // what makes its answers as long as was asked
+	KeyDialectName    = "endpoint.kind"           // the dialect that it is spoken to in
+	KeyCalibration    = "simulator.calibration"   // how far the simulator's profile may be trusted
+	KeyTime           = "simulator.time"          // "real" or "virtual"
 )
 
 // Environment is hardware, runtime, model and client: a list of facts sorted by key.

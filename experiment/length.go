@@ -85,7 +85,7 @@ func (l Length) Quantile(p float64) int {
 	var v float64
 	switch l.Kind {
 	case UniformLength:
-		v = math.Floor(l.Low + p*(l.High-l.Low+1))
+		v = min(math.Floor(l.Low+p*(l.High-l.Low+1)), l.High) // the sum may be rounded up
 	case NormalLength:
 		v = l.Mean + l.Spread*standardNormal(p)
 	case LognormalLength:
@@ -253,8 +253,11 @@ func (l Length) MarshalJSON() ([]byte, error) {
 	return json.Marshal(l.String())
 }
 
-// UnmarshalJSON reads a number or the text of a distribution.
+// UnmarshalJSON reads a number or the text of a distribution. A null changes nothing.
 func (l *Length) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		return nil
+	}
 	var text string
 	if json.Unmarshal(b, &text) != nil {
 		text = string(b)

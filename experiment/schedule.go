@@ -32,6 +32,10 @@ type Turn struct {
 	Think time.Duration
 }
 
+// maxEncoded bounds each number of an encoded schedule, so that the sum of two is
+// an int64 or negative.
+const maxEncoded = 1 << 62
+
 // scheduleVersion begins an encoded schedule.
 const scheduleVersion = 1
 
@@ -44,7 +48,7 @@ func (s Schedule) MarshalBinary() ([]byte, error) {
 	put(int64(len(s)))
 	last := time.Duration(0)
 	for i, e := range s {
-		if e.At < last || e.Class < 0 || e.Item < -1 {
+		if e.At < last || e.At > maxEncoded || e.Class < 0 || e.Item < -1 {
 			return nil, fmt.Errorf("encoding a schedule: entry %d at %s does not follow %s, or has a negative class or item", i, e.At, last)
 		}
 		put(int64(e.At - last))
@@ -70,7 +74,7 @@ func (s *Schedule) UnmarshalBinary(b []byte) error {
 	broken := false
 	take := func() int64 {
 		v, n := binary.Uvarint(b)
-		if n <= 0 || v > 1<<62 {
+		if n <= 0 || v > maxEncoded {
 			broken = true
 			return 0
 		}
@@ -78,7 +82,7 @@ func (s *Schedule) UnmarshalBinary(b []byte) error {
 		return int64(v)
 	}
 	n := take()
-	if n > int64(len(b)) { // an entry has four bytes at least
+	if n > int64(len(b)/4) { // an entry has four bytes at least
 		broken = true
 	}
 	var out Schedule
@@ -87,7 +91,7 @@ func (s *Schedule) UnmarshalBinary(b []byte) error {
 		at += time.Duration(take())
 		e := Entry{At: at, Class: int(take()), Item: int(take()) - 1}
 		turns := take()
-		if at < 0 || turns > int64(len(b)) {
+		if at < 0 || at > maxEncoded || turns > int64(len(b)/3) {
 			broken = true
 		}
 		for t := int64(0); t < turns && !broken; t++ {

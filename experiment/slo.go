@@ -20,11 +20,11 @@ type Objective struct {
 	// share of requests that were not ok; or goodput, the share that was ok and
 	// within all the latencies of the SLO at once.
 	Metric string
-	// Quantile is where the latency is looked at, 0.5 for p50; 0 = at no quantile:
+	// Quantile is where the latency is looked at, 0.5 for p50, a multiple of 10⁻⁸; 0 = at no quantile:
 	// the bound counts for goodput, request by request, and for nothing else.
 	Quantile float64
-	// Bound is the latency in milliseconds that must not be exceeded, or the
-	// share, 0–1, that errors must stay under or goodput must reach.
+	// Bound is the latency in milliseconds, up to a day, that must not be exceeded, or the
+	// share, 0–1 in multiples of 10⁻⁸, that errors must stay under or goodput must reach.
 	Bound float64
 }
 
@@ -40,18 +40,26 @@ func (s SLO) Judges() bool { return slices.ContainsFunc(s, Objective.Judges) }
 // String gives the text of the objective.
 func (o Objective) String() string {
 	number := func(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
-	percent := func(v float64) string { return number(math.Round(v*1e8)/1e6) + "%" }
+	percent := func(v float64) string { return percentText(v) + "%" }
 	switch {
 	case o.Metric == "goodput":
 		return "goodput>=" + percent(o.Bound)
 	case o.Metric == "errors":
 		return "errors<" + percent(o.Bound)
 	case o.Quantile > 0:
-		return fmt.Sprintf("%s.p%s<%sms", o.Metric, number(math.Round(o.Quantile*1e8)/1e6), number(o.Bound))
+		return fmt.Sprintf("%s.p%s<%sms", o.Metric, percentText(o.Quantile), number(o.Bound))
 	default:
 		return fmt.Sprintf("%s<%sms", o.Metric, number(o.Bound))
 	}
 }
+
+// percentText writes a share in percent. Both it and what reads it round to six
+// decimals, so that 99.9 is not 99.90000000000001 and a text gives the same share again.
+func percentText(share float64) string {
+	return strconv.FormatFloat(math.Round(share*1e8)/1e6, 'f', -1, 64)
+}
+
+func fromPercent(percent float64) float64 { return math.Round(percent*1e6) / 1e8 }
 
 // String gives the text of the SLO.
 func (s SLO) String() string {
@@ -62,6 +70,8 @@ func (s SLO) String() string {
 	return strings.Join(parts, " ")
 }
 
+var aroundComparison = regexp.MustCompile(`\s*(<=|<|>=|>)\s*`)
+
 var objectiveForm = regexp.MustCompile(`^([a-z_0-9]+)(?:\.p([0-9.]+))?(<=|<|>=|>)(.+)$`)
 
 // sloLatencies are the latencies that an objective may bound.
@@ -70,13 +80,14 @@ var sloLatencies = []string{"ttft", "ttft_answer", "tpot", "e2e", "ttft_sched", 
 // ParseSLO reads the text of an SLO.
 func ParseSLO(text string) (SLO, error) {
 	var s SLO
-	for _, part := range strings.Fields(strings.NewReplacer(",", " ", " <", "<", "< ", "<", " >", ">", "> ", ">", "= ", "=").Replace(text)) {
+	text = aroundComparison.ReplaceAllString(strings.ReplaceAll(text, ",", " "), "$1")
+	for _, part := range strings.Fields(text) {
 		o, err := parseObjective(part)
 		if err != nil {
 			return nil, err
 		}
 		if slices.ContainsFunc(s, func(p Objective) bool { return p.Metric == o.Metric && p.Quantile == o.Quantile }) {
-			return nil, fmt.Errorf("the SLO bounds %s twice; keep one of them", strings.TrimRight(part, "0123456789.ms%"))
+			return nil, fmt.Errorf("the SLO bounds %s twice; keep one of them", part[:strings.IndexAny(part, "<>")])
 		}
 		s = append(s, o)
 	}
@@ -97,18 +108,19 @@ func parseObjective(part string) (Objective, error) {
 	o := Objective{Metric: m[1]}
 	if m[2] != "" {
 		q, err := strconv.ParseFloat(m[2], 64)
-		if err != nil || !(q > 0 && q < 100) {
+		o.Quantile = fromPercent(q)
+		if err != nil || !(o.Quantile > 0 && o.Quantile < 1) {
 			return wrong("a quantile lies between p0 and p100")
 		}
-		o.Quantile = q / 100
 	}
 	upper := strings.HasPrefix(m[3], "<")
 	switch {
 	case o.Share():
 		v, err := strconv.ParseFloat(strings.TrimSuffix(m[4], "%"), 64)
-		if strings.HasSuffix(m[4], "%") {
-			v /= 100
+		if !strings.HasSuffix(m[4], "%") {
+			v *= 100
 		}
+		v = fromPercent(v)
 		if err != nil || !(v >= 0 && v <= 1) || o.Quantile > 0 {
 			return wrong("its bound is a share, such as 1%")
 		}
@@ -118,8 +130,8 @@ func parseObjective(part string) (Objective, error) {
 		o.Bound = v
 	case slices.Contains(sloLatencies, o.Metric):
 		d, err := time.ParseDuration(m[4])
-		if err != nil || d <= 0 {
-			return wrong("its bound is a time with a unit, such as 500ms")
+		if err != nil || d <= 0 || d > 24*time.Hour {
+			return wrong("its bound is a time with a unit, up to a day, such as 500ms")
 		}
 		if !upper {
 			return wrong("a latency has an upper bound")
@@ -161,7 +173,7 @@ func (p Precision) IsZero() bool { return p == Precision{} }
 
 // String gives the text of the precision.
 func (p Precision) String() string {
-	return fmt.Sprintf("%s.p%g ±%g%%", p.Metric, math.Round(p.Quantile*1e8)/1e6, math.Round(p.Share*1e8)/1e6)
+	return fmt.Sprintf("%s.p%s ±%s%%", p.Metric, percentText(p.Quantile), percentText(p.Share))
 }
 
 var precisionForm = regexp.MustCompile(`^([a-z_0-9]+)\.p([0-9.]+)\s*(?:±|\+-|\+/-)\s*([0-9.]+)\s*%$`)
@@ -175,8 +187,9 @@ func (p *Precision) UnmarshalText(b []byte) error {
 	if m != nil && slices.Contains(sloLatencies, m[1]) {
 		q, qerr := strconv.ParseFloat(m[2], 64)
 		share, serr := strconv.ParseFloat(m[3], 64)
-		if qerr == nil && serr == nil && q > 0 && q < 100 && share > 0 && share < 100 {
-			*p = Precision{m[1], q / 100, share / 100}
+		q, share = fromPercent(q), fromPercent(share)
+		if qerr == nil && serr == nil && q > 0 && q < 1 && share > 0 && share < 1 {
+			*p = Precision{m[1], q, share}
 			return nil
 		}
 	}

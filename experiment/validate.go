@@ -98,8 +98,10 @@ func (s *Spec) validateLoad(f *faults) {
 	separate := len(s.Classes) > 0 && s.Classes[0].Weight == 0
 	switch {
 	case s.Search != nil:
-		if len(s.Rate) > 0 && s.Search.Over == "concurrency" || carries || s.Arrival.Kind == TraceArrival {
+		if carries || s.Arrival.Kind == TraceArrival {
 			f.bad("search looks for a load, and the arrival %s brings its own; leave one of them out", s.Arrival)
+		} else if s.Search.Over == "concurrency" && (len(s.Rate) > 0 || s.Arrival.Open()) {
+			f.bad("search is over the concurrency of a closed loop, and an arrival or a rate is given; leave them out, or search over rate")
 		}
 	case separate:
 	case s.Arrival.Open():
@@ -204,6 +206,9 @@ func (s *Spec) validateRules(f *faults) {
 		if len(s.Classes) > 0 || len(s.Matrix) > 0 {
 			f.bad("search varies one load, and classes or a matrix vary others; leave them out")
 		}
+	}
+	if !s.Stream && strings.HasPrefix(s.Until.Metric, "t") {
+		f.bad("until looks at %s, which only a stream has; add stream: true (--stream)", s.Until.Metric)
 	}
 	for _, latency := range s.SLO {
 		if !s.Stream && strings.HasPrefix(latency.Metric, "t") {

@@ -63,6 +63,15 @@ func (v Variant) with(field string, value any) (Variant, error) {
 	if err != nil {
 		return v, fmt.Errorf("matrix.%s has the value %v, which cannot be written as JSON: %w", field, value, err)
 	}
+	// What the decoder would write through is the specification's own, and that of the other variants.
+	switch field {
+	case "prefix":
+		v.Spec.Prefix = nil
+	case "models":
+		v.Spec.Models = nil
+	case "extra":
+		v.Spec.Extra = nil
+	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&v.Spec); err != nil {

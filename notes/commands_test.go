@@ -13,6 +13,7 @@ var grammar = map[string]map[string][]string{
 	"run": {
 		"--base-url": nil, "--model": nil, "-n": nil, "--duration": nil, "--stream": {}, "--no-stream": {},
 		"--concurrency": nil, "--input-tokens": nil, "--output-tokens": nil, "--repeat": nil, "--warmup": nil,
+		"--rate": nil, "--arrival": nil, "--max-concurrency": nil, "--class": nil, "--slo": nil,
 		"--jitter": nil, "--gpus": nil, "--virtual": {}, "--extra": nil, "--name": nil, "--tag": nil, "-m": nil,
 		"--gpu":       {"a10g", "l4", "l40s", "a100-40", "a100-80-sxm", "h100-sxm", "h200-sxm"},
 		"--runtime":   {"vllm-like", "hf-static"},
@@ -26,7 +27,7 @@ var grammar = map[string]map[string][]string{
 	"readings":        {},
 	"readings show":   {},
 	"readings status": {},
-	"report new":      {},
+	"report new":      {"-o": nil},
 	"report html":     {},
 	"ls":              {},
 }

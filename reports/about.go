@@ -27,7 +27,9 @@ func aboutBody(m *Material) string {
 	first, last := time.Time{}, time.Time{}
 	for i := range m.Experiments {
 		e := &m.Experiments[i].Experiment
-		from = append(from, e.Alias()+" ("+code(e.ID)+")")
+		if name := e.Alias() + " (" + code(e.ID) + ")"; !slices.Contains(from, name) {
+			from = append(from, name)
+		}
 		if first.IsZero() || e.Started.Before(first) {
 			first = e.Started
 		}
@@ -113,7 +115,6 @@ func interruptedWarning(it *Item) string {
 	if e.Status == experiment.Complete {
 		return ""
 	}
-	planned := len(e.Spec.Concurrency) * max(e.Spec.Repeats, 1)
 	done := 0
 	for i := range it.Points {
 		if it.Points[i].Point.Status == experiment.Complete {
@@ -128,6 +129,10 @@ func interruptedWarning(it *Item) string {
 	if !ok {
 		lead = [2]string{"INCOMPLETE", "is not marked as complete"}
 	}
-	return fmt.Sprintf("**%s.** %s %s: %d of %s are whole. What it measured is in this report; what it did not measure is not marked in any figure.",
-		lead[0], inline(e.Title()), lead[1], done, counted(planned, "planned point"))
+	whole := fmt.Sprintf("%d points", done) // a search does not know how many it will need
+	if planned := len(plannedLoads(it)) * max(e.Spec.Repeats, 1); planned > 0 {
+		whole = fmt.Sprintf("%d of %s", done, counted(planned, "planned point"))
+	}
+	return fmt.Sprintf("**%s.** %s %s: %s are whole. What it measured is in this report; what it did not measure is not marked in any figure.",
+		lead[0], inline(it.title()), lead[1], whole)
 }

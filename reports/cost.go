@@ -52,7 +52,7 @@ func writeCosts(b *strings.Builder, it *Item) {
 	b.WriteString(rule("lrrrrrrrr"))
 	for i := range it.Costs {
 		c := &it.Costs[i]
-		b.WriteString(row(c.Level.String(), dollars.cell(c.OutputOnly), dollars.cell(c.Total), dollars.cell(c.AllocatedInput),
+		b.WriteString(row(it.load(c.Level), dollars.cell(c.OutputOnly), dollars.cell(c.Total), dollars.cell(c.AllocatedInput),
 			dollars.cell(c.AllocatedOutput), dollars.cell(c.PerThousandRequests), latency(c.TTFTP95.Value).cell(c.TTFTP95),
 			latency(c.TPOTP95.Value).cell(c.TPOTP95), percent.text(c.ErrorRate)))
 	}
@@ -108,7 +108,7 @@ func costLengths(it *Item) string {
 		switch {
 		case math.IsNaN(c.MeanPrompt) || math.IsNaN(c.MeanOutput):
 		case at == "":
-			in, least, most, at = c.MeanPrompt, c.MeanOutput, c.MeanOutput, c.Level.String()
+			in, least, most, at = c.MeanPrompt, c.MeanOutput, c.MeanOutput, it.load(c.Level)
 		default:
 			least, most = min(least, c.MeanOutput), max(most, c.MeanOutput)
 		}

@@ -14,6 +14,12 @@ func definitionsBody(m *Material) string {
 	if slices.ContainsFunc(m.Experiments, func(it Item) bool { return len(it.Costs) > 0 }) {
 		used = append(used, "total_throughput", "request_rate")
 	}
+	if slices.ContainsFunc(m.Experiments, func(it Item) bool { return slices.ContainsFunc(it.Points, openLoop) }) {
+		used = append(used, "ttft_sched", "e2e_sched", "send_lag", "offered_rate", "achieved_rate", "arrival_cv", "request_rate")
+	}
+	if slices.ContainsFunc(m.Experiments, func(it Item) bool { return len(it.Experiment.Spec.SLO) > 0 }) {
+		used = append(used, "goodput", "slo_attainment")
+	}
 	var figures strings.Builder
 	for _, f := range m.Figures {
 		figures.WriteString(strings.ToLower(f.Title + " " + f.Caption + "\n"))
@@ -38,6 +44,10 @@ func definitionsBody(m *Material) string {
 		"A quantile over several repeats is the median of the repeats' quantiles; repeats are never pooled.\n")
 	return b.String()
 }
+
+// openLoop reports whether a part of a point's load was an open loop: latencies from
+// the schedule stand beside those from the send then.
+func openLoop(p analysis.PointSummary) bool { return p.Point.Load.Rate > 0 }
 
 func better(d analysis.Direction) string {
 	if d == analysis.Neither {

@@ -19,7 +19,7 @@ const errorsMatter = 0.01
 // gravest first. Each is a whole sentence.
 func cannotSupport(it *Item) []string {
 	var out []string
-	who := strong(it.Experiment.Alias())
+	who := strong(strings.TrimSpace(it.Experiment.Alias() + " " + it.Curve.Variant))
 	say := func(format string, a ...any) { out = append(out, who+" "+fmt.Sprintf(format, a...)) }
 	sent, ok := requests(it.Points)
 	switch {
@@ -33,26 +33,29 @@ func cannotSupport(it *Item) []string {
 	levels := it.Curve.Levels
 	for i := range levels {
 		if l := &levels[i]; l.ErrorRate > errorsMatter {
-			say("cannot support a latency for everybody at %s: %s of its requests failed, and its latencies are those of the others.", l.Load, percent.text(l.ErrorRate))
+			say("cannot support a latency for everybody at %s: %s of its requests failed, and its latencies are those of the others.", it.load(l.Load), percent.text(l.ErrorRate))
 		}
+	}
+	if at := loadsWhere(it, func(l *analysis.Level) bool { return l.Oversaturated }); at != "" {
+		say("cannot support a latency at %s: requests pile up, so that latencies say how long the run was.", at)
 	}
 	if !it.Experiment.Spec.Stream {
 		say("cannot support TTFT or TPOT: its answers were not streamed.")
-	} else if at := loadsWhere(levels, hasStreaming(analysis.StreamNone)); at != "" {
+	} else if at := loadsWhere(it, hasStreaming(analysis.StreamNone)); at != "" {
 		say("cannot support TTFT or TPOT at %s: the stream came in one burst.", at)
 	}
-	if at := loadsWhere(levels, countedLoosely); at != "" {
+	if at := loadsWhere(it, countedLoosely); at != "" {
 		say("cannot support exact token figures at %s: no server counted the tokens of some requests.", at)
 	}
 	for _, few := range []struct {
 		what     string
 		repeated bool // an interval between repeats hangs on their number, one within a run on its requests
 	}{{"requests", false}, {"repeats", true}} {
-		if at := loadsWhere(levels, func(l *analysis.Level) bool { return unboundedP95(l) && (len(l.Points) > 1) == few.repeated }); at != "" {
+		if at := loadsWhere(it, func(l *analysis.Level) bool { return unboundedP95(l) && (len(l.Points) > 1) == few.repeated }); at != "" {
 			say("cannot support an upper bound of the p95 at %s: there are too few %s.", at, few.what)
 		}
 	}
-	if at := loadsWhere(levels, func(l *analysis.Level) bool { return len(l.Points) == 1 }); at != "" {
+	if at := loadsWhere(it, func(l *analysis.Level) bool { return len(l.Points) == 1 }); at != "" {
 		say("cannot support how well its figures repeat at %s: there is one repeat, and the intervals are of chance within it.", at)
 	}
 	return out
@@ -76,11 +79,12 @@ func countedLoosely(l *analysis.Level) bool {
 
 // loadsWhere names the levels for which something holds; "every level" when it
 // holds for all of several.
-func loadsWhere(levels []analysis.Level, holds func(*analysis.Level) bool) string {
+func loadsWhere(it *Item, holds func(*analysis.Level) bool) string {
 	var names []string
+	levels := it.Curve.Levels
 	for i := range levels {
 		if holds(&levels[i]) {
-			names = append(names, levels[i].Load.String())
+			names = append(names, it.load(levels[i].Load))
 		}
 	}
 	if len(names) == len(levels) && len(levels) > 1 {
@@ -94,7 +98,7 @@ func limitsBody(m *Material) string {
 	var b strings.Builder
 	between := limitsBetween(m)
 	for _, s := range between {
-		b.WriteString("- **Between the experiments.** " + s + "\n")
+		b.WriteString("- **Between the experiments.** " + inline(s) + "\n")
 	}
 	none := len(between) == 0
 	for i := range m.Experiments {
@@ -109,7 +113,7 @@ func limitsBody(m *Material) string {
 		}
 		b.WriteString(itemHeading(m, it))
 		for _, f := range w.found {
-			fmt.Fprintf(&b, "- **%s.** %s", f.where(len(it.Curve.Levels)), inline(f.text))
+			fmt.Fprintf(&b, "- **%s.** %s", inline(f.where(len(it.Curve.Levels), len(it.columns()))), inline(f.text))
 			switch {
 			case f.differ && len(f.places) > 1:
 				fmt.Fprintf(&b, " (With the figures of %s.)", f.places[0].which)
@@ -159,9 +163,9 @@ func (w *warnings) add(p place, texts ...string) {
 	}
 }
 
-// where names the places of a warning: things that it holds for at the same
-// levels stand together.
-func (f *warning) where(levels int) string {
+// where names the places of a warning, of so many levels and columns: things that
+// it holds for at the same levels stand together.
+func (f *warning) where(levels, columns int) string {
 	var kinds []string
 	which := map[string][]string{}
 	for _, p := range f.places {
@@ -179,7 +183,7 @@ func (f *warning) where(levels int) string {
 		together := slices.DeleteFunc(slices.Clone(kinds), differs)
 		kinds = slices.DeleteFunc(kinds, func(k string) bool { return !differs(k) })
 		name := strings.Join(together, ", ")
-		if len(together) >= len(levelColumns) {
+		if len(together) >= columns {
 			name = "Every figure"
 		}
 		switch {
@@ -206,7 +210,7 @@ func warningsOf(it *Item) *warnings {
 	w.add(place{"Curve", ""}, it.Curve.Warnings...)
 	for i := range it.Curve.Levels {
 		l := &it.Curve.Levels[i]
-		for _, c := range levelColumns {
+		for _, c := range it.columns() {
 			w.add(place{c.title, l.Load.String()}, c.value(l).Warnings...)
 		}
 	}
@@ -214,6 +218,9 @@ func warningsOf(it *Item) *warnings {
 		l := &it.Curve.Levels[i]
 		for j := range l.Points {
 			w.add(place{pointKind, l.Load.String()}, l.Points[j].Warnings...)
+			for _, class := range l.Points[j].Classes {
+				w.add(place{"Class " + class.Name, l.Load.String()}, class.Summary.Warnings...)
+			}
 		}
 	}
 	for i := range it.Costs {

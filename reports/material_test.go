@@ -117,9 +117,9 @@ func comparison() Material {
 		{16, 402, 240, 611, 37.4, 41.2, 5790, 15.2, 0}, {64, 611, 4120, 11840, 62.7, 71.5, 20480, 38.4, 9},
 	})
 	small.Curve.Fit = &analysis.LineFit{Alpha: 30.6, Beta: .424, R2: .9981, N: 3}
-	small.Curve.Knee = &analysis.Landmark{Concurrency: 16, Value: 402, Reading: "databricks-inference-performance",
+	small.Curve.Knee = &analysis.Landmark{Load: experiment.Load{Concurrency: 16}, Level: 16, Value: 402, Reading: "databricks-inference-performance",
 		Because: "From c=16 to c=64 an added user brings 4.4 tok/s, under half of the 31.2 tok/s that the first one brought."}
-	small.Curve.AdmissionLimit = &analysis.Landmark{Concurrency: 64, Value: 38.4, Reading: "vllm-pagedattention",
+	small.Curve.AdmissionLimit = &analysis.Landmark{Load: experiment.Load{Concurrency: 64}, Level: 64, Value: 38.4, Reading: "vllm-pagedattention",
 		Because: "At c=64 throughput × TPOT is 38.4, under 0.9 of the 64 requests in flight."}
 	small.Curve.Warnings = []string{"The admission limit rests on one level; measure one above c=64 to see it stay flat."}
 	last := &small.Curve.Levels[3]

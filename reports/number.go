@@ -18,6 +18,7 @@ type unit struct {
 
 var (
 	tokensPerSecond = unit{"", " tok/s", 1}
+	perSecond       = unit{"", " req/s", 1}
 	plain           = unit{"", "", 1}
 	percent         = unit{"", " %", 0.01}
 	dollars         = unit{"$", "", 1}

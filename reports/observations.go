@@ -35,8 +35,13 @@ func readingLink(m *Material, slug string) string {
 // has been read on it.
 func observationsBody(m *Material) string {
 	var b strings.Builder
+	seen := map[string]bool{} // experiments, whose variants share their notes
 	for i := range m.Experiments {
 		it := &m.Experiments[i]
+		if seen[it.Experiment.ID] {
+			continue
+		}
+		seen[it.Experiment.ID] = true
 		for j := range it.Notes {
 			if b.Len() > 0 {
 				b.WriteString("\n")
@@ -75,7 +80,7 @@ func writeNote(b *strings.Builder, m *Material, it *Item, n *experiment.Note) {
 func pointName(it *Item, id string) string {
 	for i := range it.Points {
 		if p := &it.Points[i].Point; p.ID == id {
-			return fmt.Sprintf("level %s, repeat %d", p.Load, p.Repeat+1)
+			return fmt.Sprintf("level %s, repeat %d", it.load(p.Load), p.Repeat+1)
 		}
 	}
 	return "a point that is not in this report, " + code(id)

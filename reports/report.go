@@ -41,7 +41,8 @@ type Material struct {
 	Version  string      // of inferbook
 }
 
-// Item is one experiment with what was computed from it.
+// Item is one experiment with what was computed from it; of an experiment with a
+// matrix, one of its variants.
 type Item struct {
 	Experiment experiment.Experiment
 	Curve      analysis.Curve
@@ -49,6 +50,22 @@ type Item struct {
 	Notes      []experiment.Note
 	Costs      []analysis.Cost // one a level; empty = no price
 	NoCost     string          // why there is no cost, a sentence; empty when there is one
+}
+
+// title is the experiment's, with the variant behind it where there is a matrix.
+func (it *Item) title() string {
+	if it.Curve.Variant != "" {
+		return it.Curve.Title
+	}
+	return it.Experiment.Title()
+}
+
+// workload names what the requests ask for.
+func (it *Item) workload() string {
+	if it.Curve.Workload != "" {
+		return it.Curve.Workload
+	}
+	return analysis.WorkloadText(&it.Experiment.Spec)
 }
 
 // FigureRef is a figure that lies beside the report.

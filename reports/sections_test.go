@@ -123,7 +123,7 @@ func TestUnmeasuredFollowsTheFacts(t *testing.T) {
 		{"far away there is a network", func(m *Material) { measured(m, "http://gpu.example/v1") }, "exp-1 and exp-2 had a network between client and server", "on one machine"},
 		{"a plateau was reached", func(m *Material) {
 			for i := range m.Experiments {
-				m.Experiments[i].Curve.Plateau = &analysis.Landmark{Concurrency: 64}
+				m.Experiments[i].Curve.Plateau = &analysis.Landmark{Load: experiment.Load{Concurrency: 64}, Level: 64}
 			}
 		}, "**Prefix cache.**", "**More load.**"},
 		{"no stream", func(m *Material) { m.Experiments[0].Experiment.Spec.Stream = false }, "exp-1 did not stream", ""},
@@ -211,11 +211,11 @@ func TestHighestThroughputPastThePlateau(t *testing.T) {
 	m := comparison()
 	it := &m.Experiments[0]
 	best := bestLevel(it.Curve.Levels).Load.Concurrency
-	it.Curve.Plateau = &analysis.Landmark{Concurrency: best}
+	it.Curve.Plateau = &analysis.Landmark{Load: experiment.Load{Concurrency: best}, Level: float64(best)}
 	if got := summaryBody(&m); strings.Contains(got, "past the plateau") {
 		t.Errorf("the plateau's own level is not past it:\n%s", got)
 	}
-	it.Curve.Plateau.Concurrency = best / 2
+	it.Curve.Plateau.Load.Concurrency = best / 2
 	got := summaryBody(&m)
 	for _, want := range []string{"| highest throughput, past the plateau |", fmt.Sprintf("That is past the plateau at c=%d:", best/2)} {
 		if !strings.Contains(got, want) {
@@ -328,7 +328,7 @@ func TestCostLengths(t *testing.T) {
 
 // Each steady-state rule is told in words.
 func TestSteadyRules(t *testing.T) {
-	for _, rule := range []experiment.SteadyState{experiment.SteadyClosed, experiment.SteadyLoaded, experiment.SteadyNone} {
+	for _, rule := range []experiment.SteadyState{experiment.SteadyClosed, experiment.SteadyLoaded, experiment.SteadyOpen, experiment.SteadyNone} {
 		if got := steadyRule(rule); strings.Contains(got, "/") || got == "" {
 			t.Errorf("%s is told as %q", rule, got)
 		}

@@ -17,7 +17,7 @@ func setupBody(m *Material) string {
 	var b strings.Builder
 	head, align := []string{""}, "l"
 	for i := range m.Experiments {
-		head, align = append(head, strong(m.Experiments[i].Experiment.Title())), align+"l"
+		head, align = append(head, strong(m.Experiments[i].title())), align+"l"
 	}
 	b.WriteString(row(head...) + rule(align))
 	for _, r := range setupRows {
@@ -46,7 +46,9 @@ func setupBody(m *Material) string {
 			if about[s] == nil {
 				texts = append(texts, s)
 			}
-			about[s] = append(about[s], m.Experiments[i].Experiment.Alias())
+			if a := m.Experiments[i].Experiment.Alias(); !slices.Contains(about[s], a) {
+				about[s] = append(about[s], a)
+			}
 		}
 	}
 	for _, s := range texts {
@@ -78,6 +80,7 @@ var setupRows = []struct {
 	{"Workload", workloadCell},
 	{"Arrival", arrivalCell},
 	{"Levels", levelsCell},
+	{"Service level", serviceCell},
 	{"Stop", stopCell},
 	{"Warm-up and steady state", steadyCell},
 	{"Requests", requestsCell},
@@ -134,13 +137,18 @@ func targetCell(it *Item) string {
 
 func workloadCell(it *Item) string {
 	s := &it.Experiment.Spec
-	text := fmt.Sprintf("%s prompt → %s output tokens", thousands(s.InputTokens.Nominal()), thousands(s.OutputTokens.Nominal()))
+	text := inline(it.workload())
 	if s.Jitter > 0 {
-		text += fmt.Sprintf(", each ± %s", share(s.Jitter))
+		text += fmt.Sprintf(", fixed lengths ± %s", share(s.Jitter))
 	}
-	if s.Prompt != "" {
-		text = fmt.Sprintf("one fixed prompt → %s output tokens", thousands(s.OutputTokens.Nominal()))
-	} else {
+	switch {
+	case s.Prompt != "":
+		text += "; the same prompt each time"
+	case s.Data != nil:
+		text += "; what the file does not give is synthetic"
+	case sharedPrefixes(s):
+		text += "; synthetic prompts, some of which begin alike"
+	default:
 		text += "; synthetic prompts, each unique"
 	}
 	text += fmt.Sprintf("; %s endpoint", inline(string(s.Endpoint)))
@@ -153,6 +161,11 @@ func workloadCell(it *Item) string {
 		text += fmt.Sprintf("; observed means %s → %s", digits(in), digits(out))
 	}
 	return text
+}
+
+// sharedPrefixes reports whether some prompts were made to begin alike.
+func sharedPrefixes(s *experiment.Spec) bool {
+	return s.Prefix != nil || slices.ContainsFunc(s.Classes, func(c experiment.Class) bool { return c.Prefix != nil })
 }
 
 // meanLengths are the observed tokens per successful request over all points;
@@ -174,48 +187,24 @@ func meanLengths(points []analysis.PointSummary) (prompt, output float64, ok boo
 	return prompt / float64(n), output / float64(n), true
 }
 
-func arrivalCell(it *Item) string {
-	for i := range it.Points {
-		if it.Points[i].Point.Load.Concurrency == 0 {
-			return "not a closed loop at every level"
-		}
-	}
-	return "closed loop: a fixed number of requests in flight"
-}
-
-func levelsCell(it *Item) string {
-	var names []string
-	for i := range it.Curve.Levels {
-		names = append(names, it.Curve.Levels[i].Load.String())
-	}
-	if len(names) == 0 {
-		return "none"
-	}
-	planned := max(it.Experiment.Spec.Repeats, 1)
-	text := strings.Join(names, ", ") + "; " + counted(planned, "repeat") + " each"
-	if planned > 1 {
-		text += ", in an order shuffled per round"
-	}
-	var missing []string
-	for _, c := range it.Experiment.Spec.Concurrency {
-		if levelAt(it.Curve.Levels, c) == nil {
-			missing = append(missing, experiment.Load{Concurrency: c}.String())
-		}
-	}
-	if len(missing) > 0 {
-		text += "; **planned and not measured: " + strings.Join(missing, ", ") + "**"
-	}
-	return text
-}
-
 func stopCell(it *Item) string {
 	s := &it.Experiment.Spec
 	var when []string
+	each := " per point"
+	if ownLoads(s) {
+		each += " and class"
+	}
 	if s.Requests > 0 {
-		when = append(when, counted(s.Requests, "measured request")+" per point")
+		when = append(when, counted(s.Requests, "measured request")+each)
 	}
 	if s.Duration > 0 {
 		when = append(when, time.Duration(s.Duration).String()+" per point")
+	}
+	if !s.Until.IsZero() {
+		when = append(when, "once "+inline(s.Until.String())+" is known")
+	}
+	if someOpen(it) && !s.KeepOversaturated {
+		when = append(when, "once requests pile up")
 	}
 	return strings.Join(when, ", or ")
 }
@@ -247,6 +236,9 @@ func steadyRule(r experiment.SteadyState) string {
 	case experiment.SteadyLoaded:
 		return "each worker's first requests are warm-up, starts are staggered, and further requests keep the load up until the last measured one has ended; " +
 			"throughput counts from the end of the last warm-up to then"
+	case experiment.SteadyOpen:
+		return "the first arrivals are warm-up, and arrivals go on until the last measured request has ended; " +
+			"throughput counts whatever ends between the first measured arrival and the last"
 	case experiment.SteadyNone:
 		return "none: every request counts, from the first to the last byte"
 	case "":
@@ -310,8 +302,8 @@ func streamCell(it *Item) string {
 	return strings.Join(seen, "; ")
 }
 
-// clientCell is the instrument about itself: where it ran, how late it sent,
-// and how it took the times.
+// clientCell is the instrument about itself: where it ran, how late it sent and
+// read, and how it took the times.
 func clientCell(it *Item) string {
 	var parts []string
 	for _, f := range it.Experiment.Environment.Facts {
@@ -319,10 +311,13 @@ func clientCell(it *Item) string {
 			parts = append(parts, inline(name)+" "+sourced(f.Value, f.Source))
 		}
 	}
-	lag, stamps := int64(experiment.Unknown), []string{}
+	lag, read, stamps := int64(experiment.Unknown), 0.0, []string{}
 	for i := range it.Points {
 		h := it.Points[i].Point.Health
 		lag = max(lag, h.SendLagP99)
+		if r := it.Points[i].ReadLagP99; r > read { // NaN where the kernel did not stamp
+			read = r
+		}
 		if s := inline(h.StampSource); s != "" && !slices.Contains(stamps, s) {
 			stamps = append(stamps, s)
 		}
@@ -330,6 +325,9 @@ func clientCell(it *Item) string {
 	if lag >= 0 && len(it.Points) > 0 {
 		ms := float64(lag) / float64(time.Millisecond)
 		parts = append(parts, "send lag p99 of the worst point "+latency(ms).text(ms))
+	}
+	if read > 0 {
+		parts = append(parts, "read lag p99 of the worst point "+latency(read).text(read))
 	}
 	if len(stamps) > 0 {
 		parts = append(parts, "arrivals stamped by: "+strings.Join(stamps, ", "))

@@ -23,13 +23,14 @@ func shapeBody(m *Material) string {
 			b.WriteString("A curve needs at least two levels of load, and this experiment has " + counted(len(c.Levels), "level") + ".\n")
 			continue
 		}
-		within := fmt.Sprintf("not reached between %s and %s.", c.Levels[0].Load, c.Levels[len(c.Levels)-1].Load)
-		b.WriteString("- " + landmark(m, "Knee", tokensPerSecond, c.Knee, within))
-		b.WriteString("- " + landmark(m, "Plateau", tokensPerSecond, c.Plateau, within))
-		b.WriteString("- " + landmark(m, "Admission limit", unit{"", " requests decoding at once", 1}, c.AdmissionLimit, within))
-		b.WriteString("- " + fitSentence(c))
+		if someOpen(it) {
+			writeOpenLandmarks(&b, m, it)
+		}
+		if someClosed(it) {
+			writeClosedLandmarks(&b, m, it)
+		}
 		for _, w := range c.Warnings {
-			if w != c.NoFit { // the sentence before says it
+			if w != c.NoFit { // the sentence on the fit says it
 				b.WriteString("- Mind: " + inline(w) + "\n")
 			}
 		}
@@ -37,13 +38,41 @@ func shapeBody(m *Material) string {
 	return b.String()
 }
 
+func writeClosedLandmarks(b *strings.Builder, m *Material, it *Item) {
+	c := &it.Curve
+	within := fmt.Sprintf("not reached between %s and %s.", it.load(c.Levels[0].Load), it.load(c.Levels[len(c.Levels)-1].Load))
+	b.WriteString("- " + landmark(m, "Knee", tokensPerSecond, c.Knee, within))
+	b.WriteString("- " + landmark(m, "Plateau", tokensPerSecond, c.Plateau, within))
+	b.WriteString("- " + landmark(m, "Admission limit", unit{"", " requests decoding at once", 1}, c.AdmissionLimit, within))
+	b.WriteString("- " + fitSentence(c))
+	if !someOpen(it) {
+		writeServiceLandmarks(b, m, it)
+	}
+}
+
+func writeOpenLandmarks(b *strings.Builder, m *Material, it *Item) {
+	b.WriteString("- " + landmark(m, "Stable rate", perSecond, it.Curve.StableRate, "none, since requests pile up at the lowest rate already."))
+	writeServiceLandmarks(b, m, it)
+}
+
+// writeServiceLandmarks tells what the service level allows, where there is one.
+func writeServiceLandmarks(b *strings.Builder, m *Material, it *Item) {
+	slo := it.Experiment.Spec.SLO
+	if slo.Judges() {
+		b.WriteString("- " + landmark(m, "Capacity within the service level", perSecond, it.Curve.SLOCapacity, "no level was shown to hold "+inline(slo.String())+"."))
+	}
+	if len(slo) > 0 {
+		b.WriteString("- " + landmark(m, "Most goodput", perSecond, it.Curve.BestGoodput, "no request was within "+inline(slo.String())+"."))
+	}
+}
+
 func landmark(m *Material, name string, u unit, l *analysis.Landmark, absent string) string {
 	if l == nil {
 		return "**" + name + ":** " + absent + "\n"
 	}
-	s := fmt.Sprintf("**%s: %s, from c=%d.** %s", name, u.text(l.Value), l.Concurrency, inline(l.Because))
-	if name == "Knee" {
-		s = fmt.Sprintf("**%s: c=%d, with %s.** %s", name, l.Concurrency, u.text(l.Value), inline(l.Because))
+	s := fmt.Sprintf("**%s: %s, from %s.** %s", name, u.text(l.Value), inline(l.Load.String()), inline(l.Because))
+	if name != "Plateau" && name != "Admission limit" { // which go on to the end of the sweep
+		s = fmt.Sprintf("**%s: %s, with %s.** %s", name, inline(l.Load.String()), u.text(l.Value), inline(l.Because))
 	}
 	if l.Reading != "" {
 		s += " Reading: " + readingLink(m, l.Reading) + "."
@@ -73,10 +102,11 @@ func fitSentence(c *analysis.Curve) string {
 	}
 	s += " The first term is what a step costs alone, the second what each further request in flight adds; "
 	last := c.Levels[len(c.Levels)-1].Load
+	last.Variant = ""
 	switch at := digits(double); {
 	case c.AdmissionLimit != nil && double > c.AdmissionLimit.Value:
 		s += fmt.Sprintf("on that line TPOT would double at c = %s, but no more than %s requests are decoded at once.", at, digits(c.AdmissionLimit.Value))
-	case double > float64(last.Concurrency):
+	case double > last.Level():
 		s += fmt.Sprintf("on that line TPOT would double at c = %s, beyond the highest level, %s.", at, last)
 	default:
 		s += fmt.Sprintf("TPOT has doubled at c = %s.", at)

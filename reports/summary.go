@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/inferbook/inferbook/analysis"
@@ -52,38 +53,62 @@ type operatingPoint struct {
 	level *analysis.Level
 }
 
+// operatingPoints are in order of load. A level that is several of them is listed
+// once, with all names.
 func operatingPoints(it *Item) []operatingPoint {
+	c := &it.Curve
 	var out []operatingPoint
-	best := bestLevel(it.Curve.Levels)
-	if k := it.Curve.Knee; k != nil {
-		if l := levelAt(it.Curve.Levels, k.Concurrency); l != nil && l != best {
-			out = append(out, operatingPoint{"knee of the curve", l})
+	add := func(name string, l *analysis.Level) {
+		if i := slices.IndexFunc(out, func(p operatingPoint) bool { return p.level == l }); i >= 0 {
+			out[i].name += ", and " + name
+		} else if l != nil {
+			out = append(out, operatingPoint{name, l})
 		}
 	}
-	if best != nil {
-		name := "highest throughput"
-		if len(it.Curve.Levels) == 1 {
-			name = "the only level"
-		}
-		if k := it.Curve.Knee; k != nil && k.Concurrency == best.Load.Concurrency {
-			name += ", and knee"
-		} else if pastPlateau(it, best) {
-			name += ", past the plateau"
-		}
-		out = append(out, operatingPoint{name, best})
+	best := bestLevel(c.Levels)
+	switch {
+	case best == nil:
+	case len(c.Levels) == 1:
+		add("the only level"+piling(best), best)
+	case pastPlateau(it, best):
+		add("highest throughput, past the plateau", best)
+	default:
+		add("highest throughput"+piling(best), best)
 	}
+	if len(c.Levels) > 1 {
+		for _, named := range []struct {
+			name string
+			at   *analysis.Landmark
+		}{
+			{"knee of the curve", c.Knee}, {"highest stable rate", c.StableRate},
+			{"most goodput", c.BestGoodput}, {"largest load that holds the SLO", c.SLOCapacity},
+		} {
+			if named.at != nil {
+				add(named.name, levelAt(c.Levels, named.at.Load))
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b operatingPoint) int { return a.level.Load.Compare(b.level.Load) })
 	return out
+}
+
+// piling says that a level is more than the server serves; empty where it is not.
+func piling(l *analysis.Level) string {
+	if l.Oversaturated {
+		return ", where requests pile up"
+	}
+	return ""
 }
 
 // pastPlateau reports whether a level's load buys next to nothing over a smaller
 // one's, so that it is the highest by chance and dear in waiting.
 func pastPlateau(it *Item, l *analysis.Level) bool {
 	p := it.Curve.Plateau
-	return p != nil && l.Load.Concurrency > p.Concurrency
+	return p != nil && !l.Load.Open() && l.Load.Level() > p.Load.Level()
 }
 
 func writeOperatingPoints(b *strings.Builder, it *Item) {
-	points, who := operatingPoints(it), strong(it.Experiment.Title())
+	points, who := operatingPoints(it), strong(it.title())
 	if it.Experiment.Environment.Simulated() {
 		who += " (simulated)"
 	}
@@ -100,7 +125,7 @@ func writeOperatingPoints(b *strings.Builder, it *Item) {
 			money = dollars.cell(c.OutputOnly)
 		}
 		l := p.level
-		b.WriteString(row(title, p.name, l.Load.String(), tokensPerSecond.cell(l.OutputThroughput),
+		b.WriteString(row(title, p.name, it.load(l.Load), tokensPerSecond.cell(l.OutputThroughput),
 			latency(l.TTFTP95.Value).cell(l.TTFTP95), latency(l.TPOTP95.Value).cell(l.TPOTP95), money))
 	}
 }
@@ -117,9 +142,11 @@ func bestLevel(levels []analysis.Level) *analysis.Level {
 	return best
 }
 
-func levelAt(levels []analysis.Level, concurrency int) *analysis.Level {
+// levelAt finds the level of a load, whatever its variant: a curve has one, which
+// a landmark on it does not repeat. It gives nil where there is none.
+func levelAt(levels []analysis.Level, load experiment.Load) *analysis.Level {
 	for i := range levels {
-		if levels[i].Load.Concurrency == concurrency {
+		if l := levels[i].Load; l.Concurrency == load.Concurrency && l.Rate == load.Rate {
 			return &levels[i]
 		}
 	}
@@ -135,16 +162,16 @@ func costAt(costs []analysis.Cost, load experiment.Load) *analysis.Cost {
 	return nil
 }
 
-// summarise is one experiment in a paragraph and up to three points.
+// summarise is one experiment in a paragraph and a few points.
 func summarise(it *Item) string {
-	e, env := &it.Experiment, it.Experiment.Environment
+	env := it.Experiment.Environment
 	sent, ok := requests(it.Points)
-	s := fmt.Sprintf("%s sent %s to %s on %s, %s", strong(e.Title()), counted(sent, "measured request"),
+	s := fmt.Sprintf("%s sent %s to %s on %s, %s", strong(it.title()), counted(sent, "measured request"),
 		inline(env.Get(experiment.KeyModel).Value), inline(runtimeName(env)), inline(hardwareName(env)))
 	if env.Simulated() {
 		s += " (simulated)"
 	}
-	s += ", " + loads(it) + ". " + successes(ok, sent) + " " + workloadSentence(&e.Spec)
+	s += ", " + loads(it) + ". " + successes(ok, sent) + " " + workloadSentence(it)
 	best := bestLevel(it.Curve.Levels)
 	if best == nil {
 		return s + " Nothing was measured that a throughput could be computed from."
@@ -153,18 +180,21 @@ func summarise(it *Item) string {
 	if len(it.Curve.Levels) == 1 {
 		what = "Output throughput"
 	}
-	s += "\n\n- **" + what + ":** " + tokensPerSecond.phrase(best.OutputThroughput) + " at " + best.Load.String()
+	s += "\n\n- **" + what + ":** " + tokensPerSecond.phrase(best.OutputThroughput) + " at " + it.load(best.Load)
 	if math.IsNaN(best.TTFTP95.Value) {
 		s += fmt.Sprintf(", where E2E p95 is %s. TTFT was not observed.", latency(best.E2EP95.Value).phrase(best.E2EP95))
 	} else {
 		s += fmt.Sprintf(", where TTFT p95 is %s and TPOT p95 %s.", latency(best.TTFTP95.Value).phrase(best.TTFTP95), latency(best.TPOTP95.Value).phrase(best.TPOTP95))
 	}
 	if pastPlateau(it, best) {
-		s += fmt.Sprintf(" That is past the plateau at c=%d: more load than there buys waiting and next to no throughput.", it.Curve.Plateau.Concurrency)
+		s += fmt.Sprintf(" That is past the plateau at %s: more load than there buys waiting and next to no throughput.", it.load(it.Curve.Plateau.Load))
 	}
-	s += kneeSentence(it, best)
+	if best.Oversaturated {
+		s += " Requests pile up at that load: its latencies say how long the run was, and not what a user gets."
+	}
+	s += kneeSentence(it, best) + serviceSentences(it) + classSentences(it, best)
 	if c := costAt(it.Costs, best.Load); c != nil {
-		s += fmt.Sprintf("\n- **Cost at %s:** %s per million output tokens, at %s per GPU-hour (%s, %s), %s and a utilisation of %s.", best.Load,
+		s += fmt.Sprintf("\n- **Cost at %s:** %s per million output tokens, at %s per GPU-hour (%s, %s), %s and a utilisation of %s.", it.load(best.Load),
 			dollars.phrase(c.OutputOnly), price(c.Price.USDHour), c.Price.Date.Format(day), source(c.Price.Source), counted(c.GPUs, "GPU"), share(c.Utilisation))
 	} else if it.NoCost != "" {
 		s += "\n- **Cost:** none. " + sentence(it.NoCost)
@@ -177,16 +207,16 @@ func summarise(it *Item) string {
 func kneeSentence(it *Item, best *analysis.Level) string {
 	levels, k := it.Curve.Levels, it.Curve.Knee
 	if k == nil {
-		if len(levels) < 2 {
+		if len(levels) < 2 || someOpen(it) {
 			return ""
 		}
-		return fmt.Sprintf("\n- **Knee:** not reached up to %s.", levels[len(levels)-1].Load)
+		return fmt.Sprintf("\n- **Knee:** not reached up to %s.", it.load(levels[len(levels)-1].Load))
 	}
-	l := levelAt(levels, k.Concurrency)
+	l := levelAt(levels, k.Load)
 	if l == nil || l == best {
 		return ""
 	}
-	return fmt.Sprintf("\n- **Knee:** c=%d, with %s of that throughput at a TTFT p95 of %s.", k.Concurrency,
+	return fmt.Sprintf("\n- **Knee:** %s, with %s of that throughput at a TTFT p95 of %s.", it.load(k.Load),
 		percent.text(l.OutputThroughput.Value/best.OutputThroughput.Value), latency(l.TTFTP95.Value).phrase(l.TTFTP95))
 }
 
@@ -219,9 +249,9 @@ func loads(it *Item) string {
 	case 0:
 		return "at no level of load"
 	case 1:
-		s = "at one level of load, " + levels[0].Load.String()
+		s = "at one level of load, " + it.load(levels[0].Load)
 	default:
-		s = fmt.Sprintf("at %d levels of load from %s to %s", len(levels), levels[0].Load, levels[len(levels)-1].Load)
+		s = fmt.Sprintf("at %d levels of load from %s to %s", len(levels), it.load(levels[0].Load), it.load(levels[len(levels)-1].Load))
 	}
 	least, most := len(levels[0].Points), len(levels[0].Points)
 	for i := range levels {
@@ -236,13 +266,45 @@ func loads(it *Item) string {
 	return s + fmt.Sprintf(", %d repeats each", most)
 }
 
-func workloadSentence(s *experiment.Spec) string {
-	if s.Prompt != "" {
-		return fmt.Sprintf("Each sent the same fixed prompt and asked for %s.", counted(s.OutputTokens.Nominal(), "output token"))
+// serviceSentences say up to which load the server keeps up, and up to which it
+// keeps the service level; empty where neither was asked.
+func serviceSentences(it *Item) string {
+	c, slo := &it.Curve, it.Experiment.Spec.SLO
+	s := ""
+	if c.StableRate != nil {
+		s += "\n- **Stable rate:** " + inline(c.StableRate.Because)
 	}
-	t := fmt.Sprintf("Each asked for %s prompt and %s output tokens", thousands(s.InputTokens.Nominal()), thousands(s.OutputTokens.Nominal()))
-	if s.Jitter > 0 {
-		t += fmt.Sprintf(" (± %s)", share(s.Jitter))
+	switch {
+	case c.SLOCapacity != nil:
+		s += "\n- **Service level:** " + inline(c.SLOCapacity.Because)
+	case slo.Judges() && len(c.Levels) > 0:
+		s += fmt.Sprintf("\n- **Service level:** no level was shown to hold %s.", inline(slo.String()))
+	}
+	return s
+}
+
+// classSentences tell what each kind of traffic got at a level; empty where there is one kind.
+func classSentences(it *Item, at *analysis.Level) string {
+	s := ""
+	for i := range it.Experiment.Spec.Classes {
+		class := &it.Experiment.Spec.Classes[i]
+		l := levelAt(classLevels(it, class), at.Load)
+		if l == nil {
+			continue
+		}
+		s += fmt.Sprintf("\n- **%s at %s:** TTFT p95 %s and TPOT p95 %s.", inline(class.Name), it.load(at.Load),
+			latency(l.TTFTP95.Value).phrase(l.TTFTP95), latency(l.TPOTP95.Value).phrase(l.TPOTP95))
+		if l.GoodShare.Known() {
+			s += fmt.Sprintf(" %s of its requests were within %s.", percent.text(l.GoodShare.Value), inline(classSLO(&it.Experiment.Spec, class).String()))
+		}
+	}
+	return s
+}
+
+func workloadSentence(it *Item) string {
+	t := "The requests, prompt → answer: " + inline(it.workload())
+	if j := it.Experiment.Spec.Jitter; j > 0 {
+		t += fmt.Sprintf(" (fixed lengths ± %s)", share(j))
 	}
 	return t + "."
 }

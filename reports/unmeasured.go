@@ -34,18 +34,37 @@ var gaps = []struct {
 		return ""
 	}},
 	{"Arrivals that do not wait", func(m *Material) string {
-		if who := aliases(m, closedLoop); who != "" {
+		if who := aliases(m, func(it *Item) bool { return !someOpen(it) }); who != "" {
 			return "In " + who + " the load is a closed loop: a client that waits for its answer slows down with the server. How the server " +
 				"takes an open stream of arrivals, or bursts of them, is not known, and no capacity in requests per second follows."
 		}
 		return ""
 	}},
-	{"Other lengths", otherLengths},
-	{"Real texts", func(m *Material) string {
-		if who := aliases(m, func(it *Item) bool { return it.Experiment.Spec.Prompt == "" }); who != "" {
-			return "The prompts of " + who + " are synthetic, each a single turn. Conversations, tools and speculative decoding, whose speed depends on the text, were not tried."
+	{"Bursts", func(m *Material) string {
+		if who := aliases(m, func(it *Item) bool { return someOpen(it) && !bursty(it) }); who != "" {
+			return "The arrivals of " + who + " are no burstier than chance. Real traffic is, and its p99 TTFT at the same mean rate is another one."
 		}
-		return "One fixed prompt was used; other texts and conversations were not tried."
+		return ""
+	}},
+	{"Service level", func(m *Material) string {
+		if who := aliases(m, func(it *Item) bool { return someOpen(it) && serviceCell(it) == "" }); who != "" {
+			return who + " had no service level to be judged by: how many of its requests per second were good enough is not known."
+		}
+		return ""
+	}},
+	{"Kinds of traffic", func(m *Material) string {
+		if who := aliases(m, func(it *Item) bool { return len(it.Experiment.Spec.Classes) == 0 }); who != "" {
+			return "In " + who + " all requests are of one kind. What chat loses beside offline work on the same server was not tried."
+		}
+		return ""
+	}},
+	{"Other lengths", otherLengths},
+	{"Real texts", realTexts},
+	{"Conversations", func(m *Material) string {
+		if who := aliases(m, func(it *Item) bool { return !conversations(&it.Experiment.Spec) }); who != "" {
+			return "The requests of " + who + " are single turns. A conversation sends its history again, most of which a prefix cache may hold."
+		}
+		return ""
 	}},
 	{"Prefix cache", prefixCache},
 	{"Quality of the answers", func(m *Material) string {
@@ -79,35 +98,49 @@ var gaps = []struct {
 func aliases(m *Material, holds func(*Item) bool) string {
 	var out []string
 	for i := range m.Experiments {
-		if holds(&m.Experiments[i]) {
-			out = append(out, m.Experiments[i].Experiment.Alias())
+		if a := m.Experiments[i].Experiment.Alias(); holds(&m.Experiments[i]) && !slices.Contains(out, a) {
+			out = append(out, a)
 		}
 	}
 	return listing(out)
 }
 
-func closedLoop(it *Item) bool {
-	for i := range it.Points {
-		if it.Points[i].Point.Load.Concurrency > 0 {
-			return true
-		}
-	}
-	return len(it.Points) == 0
+// bursty reports whether the arrivals were made or seen to come in bursts. Poisson
+// arrivals have a CV of 1, of which a few hundred may show a little more.
+func bursty(it *Item) bool {
+	_, cv := arrivalSpread(it.Points)
+	return cv > 1.2
+}
+
+// conversations reports whether some requests follow the answer to another.
+func conversations(s *experiment.Spec) bool {
+	several := func(l experiment.Length) bool { return l.Longest() > 1 }
+	return several(s.Turns) || slices.ContainsFunc(s.Classes, func(c experiment.Class) bool { return several(c.Turns) })
 }
 
 func otherLengths(m *Material) string {
 	var shapes []string
 	for i := range m.Experiments {
-		s := &m.Experiments[i].Experiment.Spec
-		shape := fmt.Sprintf("%s prompt and %s output tokens", thousands(s.InputTokens.Nominal()), thousands(s.OutputTokens.Nominal()))
-		if s.Prompt != "" {
-			shape = fmt.Sprintf("one fixed prompt and %s output tokens", thousands(s.OutputTokens.Nominal()))
-		}
-		if !slices.Contains(shapes, shape) {
+		if shape := inline(m.Experiments[i].workload()); !slices.Contains(shapes, shape) {
 			shapes = append(shapes, shape)
 		}
 	}
-	return "Only " + strings.Join(shapes, "; ") + ". Longer prompts move the time into prefill and fill the KV cache earlier; the curve is another one."
+	return "Only " + strings.Join(shapes, "; ") + " (prompt → answer). Longer prompts move the time into prefill and fill the KV cache earlier; the curve is another one."
+}
+
+func realTexts(m *Material) string {
+	const depends = " Tools and speculative decoding, whose speed depends on the text, were not tried."
+	var out []string
+	if who := aliases(m, func(it *Item) bool { return it.Experiment.Spec.Prompt == "" && it.Experiment.Spec.Data == nil }); who != "" {
+		out = append(out, "The prompts of "+who+" are synthetic.")
+	}
+	if who := aliases(m, func(it *Item) bool { return it.Experiment.Spec.Prompt != "" }); who != "" {
+		out = append(out, "The prompt of "+who+" is one fixed text.")
+	}
+	if len(out) == 0 { // all of it came from files
+		return ""
+	}
+	return strings.Join(out, " ") + depends
 }
 
 func prefixCache(m *Material) string {
@@ -115,28 +148,35 @@ func prefixCache(m *Material) string {
 	for i := range m.Experiments {
 		it := &m.Experiments[i]
 		s := it.Experiment.Alias() + ": " + cacheShare(it.Points)
-		if it.Experiment.Spec.Prompt != "" {
+		switch spec := &it.Experiment.Spec; {
+		case spec.Prompt != "":
 			s += ", and all requests had the same prompt"
-		} else {
+		case sharedPrefixes(spec) || conversations(spec):
+			s += ", and prompts were made to begin alike (" + inline(it.workload()) + ")"
+		case spec.Data != nil:
+			s += ", and the prompts are those of a file"
+		default:
 			s += ", and each prompt was made to be unique from its first token"
 		}
-		out = append(out, s)
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
 	}
-	return strings.Join(out, "; ") + ". A service whose prompts share a beginning can be faster and cheaper."
+	return strings.Join(out, "; ") + ". A service whose prompts share more of their beginnings can be faster and cheaper."
 }
 
 func moreLoad(m *Material) string {
 	var out []string
 	for i := range m.Experiments {
-		c := &m.Experiments[i].Curve
-		if n := len(c.Levels); n > 0 && c.Plateau == nil {
-			out = append(out, fmt.Sprintf("%s up to %s", m.Experiments[i].Experiment.Alias(), c.Levels[n-1].Load))
+		it := &m.Experiments[i]
+		if n := len(it.Curve.Levels); n > 0 && it.Curve.Plateau == nil && !piledUp(it) {
+			out = append(out, fmt.Sprintf("%s up to %s", it.Experiment.Alias(), inline(it.Curve.Levels[n-1].Load.String())))
 		}
 	}
 	if len(out) == 0 {
 		return ""
 	}
-	return "No plateau was reached: " + listing(out) + ". The highest throughput may lie beyond."
+	return "Neither a plateau nor a load at which requests pile up was reached: " + listing(out) + ". The highest throughput may lie beyond."
 }
 
 func longRuns(m *Material) string {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"time"
 
 	"github.com/inferbook/inferbook/experiment"
 )
@@ -11,12 +12,20 @@ import (
 // serverLimit bounds what a sample keeps of the server's own timing.
 const serverLimit = 64 << 10
 
+// firstGaps is how many gaps an answer has room for at first. An answer that
+// comes to nothing, or is one of thousands, then costs little.
+const firstGaps = 256
+
 // answer gathers the chunks of one answer into its sample.
 type answer struct {
 	s       *experiment.Sample
 	forms   classifier
 	text    []byte // reasoning and content in the order they came
+	keep    bool   // content is wanted too
+	content []byte // without the reasoning
 	garbled string // an event that is no chunk; the stream is not read past it
+	fault   string // what the server said went wrong, in a chunk
+	over    bool   // the chunk came that is always the last
 
 	last     experiment.Instant // the last event of any kind
 	lastRead int                // the read that the last text came in
@@ -27,7 +36,7 @@ type answer struct {
 }
 
 func newAnswer(s *experiment.Sample, capacity int) *answer {
-	s.Gaps = make([]experiment.Gap, 0, min(max(capacity, 0), 1<<14))
+	s.Gaps = make([]experiment.Gap, 0, min(max(capacity, 0), firstGaps))
 	return &answer{s: s, last: experiment.Never, usage: noUsage, cached: experiment.Unknown}
 }
 
@@ -70,12 +79,37 @@ func (a *answer) arrived(at arrival) {
 	}
 	s.Events++
 	s.LastContent, a.lastRead = at.at, at.read
+	a.lagged(at.lag)
+}
+
+// lagged keeps how late the event that has just arrived was read. Lags stay
+// nil as long as the kernel has stamped none.
+func (a *answer) lagged(lag time.Duration) {
+	s := a.s
+	if lag == experiment.Unknown && s.Lags == nil {
+		return
+	}
+	for len(s.Lags) < s.Events-1 {
+		s.Lags = append(s.Lags, experiment.Unknown)
+	}
+	s.Lags = append(s.Lags, lag)
+	if s.Events == 1 {
+		s.FirstLag = lag
+	}
+	s.MaxLag = max(s.MaxLag, lag)
 }
 
 // take adds what a chunk says to the answer, its times apart.
 func (a *answer) take(c *chunk) {
 	s := a.s
 	a.text = append(append(a.text, c.reasoning...), c.content...)
+	if a.keep {
+		a.content = append(a.content, c.content...)
+	}
+	a.over = a.over || c.last
+	if c.fault != "" {
+		a.fault = c.fault
+	}
 	a.byIDs.add(max(c.tokens, 0), c.tokens >= 0, c.hasText())
 	a.byUsage.add(c.usage.output-a.byUsage.total, c.usage.output > 0, c.hasText())
 	if c.usage.told() {

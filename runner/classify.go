@@ -22,6 +22,8 @@ type chunk struct {
 	model       string
 	fingerprint string
 	server      string // the server's own timing, raw JSON
+	fault       string // what went wrong, where the event says that something did
+	last        bool   // no event of this answer follows
 }
 
 // usage is the server's count of tokens, each Unknown where it does not say.
@@ -43,11 +45,12 @@ func (c *chunk) hasText() bool { return len(c.reasoning) > 0 || len(c.content) >
 // another plain string is the same document with another text, whatever that
 // text contains; every other event is parsed.
 type classifier struct {
-	form      []byte // the last parsed event that had one text
-	before    int    // form[:before] ends with the text's opening quote
-	after     int    // form[after:] begins with its closing quote; after = 0: there is no form
-	meaning   chunk  // of the form, without the text
-	reasoning bool   // the text is reasoning
+	parse     func([]byte) (chunk, gjson.Result, bool) // nil = parseChunk
+	form      []byte                                   // the last parsed event that had one text
+	before    int                                      // form[:before] ends with the text's opening quote
+	after     int                                      // form[after:] begins with its closing quote; after = 0: there is no form
+	meaning   chunk                                    // of the form, without the text
+	reasoning bool                                     // the text is reasoning
 }
 
 // classify reports false for an event that is not a JSON object. The chunk's
@@ -66,7 +69,11 @@ func (f *classifier) classify(raw []byte) (chunk, bool) {
 			return c, true
 		}
 	}
-	c, text, ok := parseChunk(raw)
+	parse := f.parse
+	if parse == nil {
+		parse = parseChunk
+	}
+	c, text, ok := parse(raw)
 	f.learn(raw, c, text)
 	return c, ok
 }
@@ -189,6 +196,10 @@ func (p *parsing) choice(key string, v gjson.Result) {
 			case "reasoning":
 				reasoning = v
 			case "tool_calls":
+				if v.IsObject() { // TGI sends one call, not a list
+					p.addCall(v.Get("function"))
+					break
+				}
 				v.ForEach(func(_, call gjson.Result) bool {
 					p.addCall(call.Get("function"))
 					return true
@@ -233,7 +244,12 @@ func (p *parsing) addContent(v gjson.Result) {
 // addCall adds what a function is called with. Its Index is of no use as a
 // form, since gjson gives none for a value reached by a path.
 func (p *parsing) addCall(function gjson.Result) {
-	for _, s := range []string{function.Get("name").Str, function.Get("arguments").Str} {
+	arguments := function.Get("arguments")
+	text := arguments.Str
+	if arguments.IsObject() { // TGI parses them
+		text = arguments.Raw
+	}
+	for _, s := range []string{function.Get("name").Str, text} {
 		if s != "" {
 			p.content = append(p.content, s...)
 			p.texts += 2
@@ -246,21 +262,32 @@ func (p *parsing) count(v gjson.Result) {
 	if !v.IsObject() {
 		return
 	}
-	field := func(path string) int {
-		if n := v.Get(path); n.Type == gjson.Number && n.Num >= 0 {
-			return int(n.Num)
+	field := func(paths ...string) int {
+		for _, path := range paths {
+			if n := v.Get(path); n.Type == gjson.Number && n.Num >= 0 && n.Num <= maxCount {
+				return int(n.Num)
+			}
 		}
 		return experiment.Unknown
 	}
-	u := usage{
-		prompt: field("prompt_tokens"), output: field("completion_tokens"),
-		cached: field("prompt_tokens_details.cached_tokens"), reasoning: field("completion_tokens_details.reasoning_tokens"),
+	p.usage = usage{ // the second names are those of /responses, the third DeepSeek's and SGLang's
+		prompt: field("prompt_tokens", "input_tokens"), output: field("completion_tokens", "output_tokens"),
+		cached:    field("prompt_tokens_details.cached_tokens", "input_tokens_details.cached_tokens", "prompt_cache_hit_tokens"),
+		reasoning: field("completion_tokens_details.reasoning_tokens", "output_tokens_details.reasoning_tokens", "reasoning_tokens"),
 	}
-	if u.cached == experiment.Unknown {
-		u.cached = field("prompt_cache_hit_tokens") // DeepSeek
-	}
-	if u.reasoning == experiment.Unknown {
-		u.reasoning = field("reasoning_tokens") // SGLang
-	}
-	p.usage = u
 }
+
+// maxCount is more than any number of tokens: what is beyond it is no count.
+const maxCount = 1 << 40
+
+// parseEmbedding reads the answer of /embeddings. Its finish is "embedding".
+func parseEmbedding(raw []byte) (chunk, gjson.Result, bool) {
+	c, _, ok := parseChunk(raw)
+	if e := gjson.GetBytes(raw, "data.0.embedding"); ok && (e.Str != "" || e.IsArray() && e.Get("#").Int() > 0) {
+		c.finish = embedding
+	}
+	return c, gjson.Result{}, ok
+}
+
+// embedding stands for a finish reason in a sample: a vector came.
+const embedding = "embedding"

@@ -17,6 +17,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/inferbook/inferbook/experiment"
+	"github.com/inferbook/inferbook/runner/dataset"
 )
 
 // clientPiece is bytes that the server sends in one write, after a wait. On a
@@ -303,3 +304,5 @@ func TestKeepText(t *testing.T) {
 		}
 	}
 }
+
+var clientHistory = dataset.Message{Role: "user", Content: "before"}

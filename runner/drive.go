@@ -1,217 +1,353 @@
 package runner
 
 import (
-	"fmt"
-	"net/http"
+	"context"
+	"sync"
 	"time"
 
 	"github.com/inferbook/inferbook/experiment"
+	"github.com/inferbook/inferbook/runner/workload"
 )
 
-// Pauses after errors, see the package comment.
-const (
-	pauseFirst = 100 * time.Millisecond
-	pauseMax   = 5 * time.Second
-	retryMax   = time.Minute
-)
+// overloadGrace is how long the requests of an over-saturated point are waited for
+// where the specification does not say: they may be in a queue without end.
+const overloadGrace = 30 * time.Second
 
-// pause is how long a worker waits after its n-th error in a row, n from 1.
-// A server's own Retry-After goes first.
-func pause(n int, retryAfter time.Duration) time.Duration {
-	if retryAfter > 0 {
-		return min(retryAfter, retryMax)
-	}
-	if n > 6 { // 100 ms · 2⁶ is above the maximum
-		return pauseMax
-	}
-	return min(pauseFirst<<(n-1), pauseMax)
+// drive runs one point against the clock.
+type drive struct {
+	*running
+	run *Run
+
+	// ctx bounds every request. load, under it, bounds the warm-up and cool-down
+	// requests and ends when the point is settled. sending, under that, ends also
+	// when the point is halted or stopped, and with it every wait for a next request.
+	ctx, load, sending        context.Context
+	cancelAll                 context.CancelCauseFunc
+	cancelLoad, cancelSending context.CancelFunc
+	loops                     sync.WaitGroup // workers, the dispatcher of arrivals, and arrivals
+
+	mu      sync.Mutex // guards the gate, live, vitals and what follows
+	busy    int        // requests of open lanes in flight, or about to be
+	waiting []waiter   // first come, first served
+	ending  *time.Timer
+	grace   *time.Timer
+	sinkErr error
 }
 
-// UnusableError ends a run whose endpoint does not serve what was asked. Each of
-// the first max(10, 2C) requests of a point, or all of them where there were
-// fewer, was refused or answered with 401, 403 or 404, so that the requests still
-// to come would only repeat it.
-type UnusableError struct {
-	Requests int               // how many were tried in the point
-	Last     experiment.Sample // the last of them
+func newDrive(ctx context.Context, r *Run, p *running) *drive {
+	d := &drive{running: p, run: r}
+	d.ctx, d.cancelAll = context.WithCancelCause(ctx)
+	d.load, d.cancelLoad = context.WithCancel(d.ctx)
+	d.sending, d.cancelSending = context.WithCancel(d.load)
+	return d
 }
 
-// Error carries the cause as the last request met it.
-func (e *UnusableError) Error() string {
-	cause := e.Last.Error
-	if cause == "" {
-		cause = fmt.Sprintf("%s, HTTP status %d", e.Last.Outcome, e.Last.HTTPStatus)
+// drive runs workers and arrivals until none is left.
+func (d *drive) drive(stop <-chan struct{}) error {
+	defer d.cancelAll(nil)
+	var first []*conversation
+	for n, l := range d.lanes {
+		for i := range l.workers {
+			first = append(first, d.conversation(n, i, 0))
+		}
 	}
-	if e.Requests == 1 {
-		return "the only request failed: " + cause
+	before := observeProcess()
+	begin := d.now() // preparing the point is no lag of its first requests
+	for i, c := range first {
+		d.loops.Go(func() { d.worker(c, begin.Add(stagger(d.spec, len(first), i))) })
 	}
-	return fmt.Sprintf("all of the first %d requests failed, the last with: %s", e.Requests, cause)
+	if len(d.schedule) > 0 {
+		d.loops.Go(func() { d.arrivals(begin) })
+	}
+	finished := make(chan struct{})
+	go func() { d.loops.Wait(); close(finished) }()
+
+	d.wait(finished, stop)
+	for _, t := range []*time.Timer{d.ending, d.grace} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+	d.point.Health = d.vitals.health(stampRead)
+	before.addTo(&d.point.Health)
+	d.held.addTo(&d.point.Health)
+	err := d.gate.finish(&d.point, d.sinkErr)
+	last := d.progress(max(d.gate.end, 0))
+	last.Finished = true
+	d.watch(last)
+	return err
 }
 
-// unusable reports whether the outcome says that the endpoint, the key or the
-// model is wrong rather than that the server is busy.
-func unusable(s *experiment.Sample) bool {
-	switch s.Outcome {
-	case experiment.Refused:
-		return true
-	case experiment.HTTPError:
-		return s.HTTPStatus == http.StatusUnauthorized || s.HTTPStatus == http.StatusForbidden || s.HTTPStatus == http.StatusNotFound
-	default:
+// wait returns when all loops have finished. Until then it passes on a stop and
+// tells the watcher.
+func (d *drive) wait(finished, stop <-chan struct{}) {
+	var tick <-chan time.Time
+	if d.run.Observe != nil {
+		t := time.NewTicker(observeEvery)
+		defer t.Stop()
+		tick = t.C
+	}
+	cancelled := d.ctx.Done()
+	for {
+		select {
+		case <-finished:
+			return
+		case <-stop:
+			stop = nil
+			d.halt()
+		case <-cancelled:
+			cancelled = nil
+			d.halt()
+		case <-tick:
+			d.mu.Lock()
+			p := d.progress(d.now())
+			d.mu.Unlock()
+			d.watch(p)
+		}
+	}
+}
+
+func (d *drive) now() experiment.Instant { return experiment.Instant(time.Since(d.anchor)) }
+
+// worker sends conversations one after another until the gate has no more for it.
+// next is its first one, due when it is scheduled. Each is built while the one before
+// it is in flight, so that none is built between two requests.
+func (d *drive) worker(next *conversation, due experiment.Instant) {
+	lane, id := next.lane, next.worker-d.lanes[next.lane].first
+	ahead := make(chan *conversation)
+	go func() {
+		defer close(ahead)
+		for k := 1; ; k++ {
+			select {
+			case ahead <- d.conversation(lane, id, k):
+			case <-d.sending.Done():
+				return
+			}
+		}
+	}()
+	sent, failures := 0, 0
+	for {
+		c := next
+		for turn := 0; ; turn++ {
+			if !d.until(due) {
+				return
+			}
+			t, ok := d.admit(func() (ticket, bool) { return d.gate.admit(lane, id, due) }, due)
+			if !ok {
+				return
+			}
+			s, more := d.send(c, turn, sent, t, due)
+			sent++
+			due = s.End
+			if failures++; s.Outcome == experiment.OK {
+				failures = 0
+			} else {
+				due = due.Add(pause(failures, s.RetryAfter))
+			}
+			if !more {
+				break
+			}
+			due = due.Add(c.entry.Turns[turn+1].Think)
+		}
+		var ok bool
+		if next, ok = <-ahead; !ok {
+			return
+		}
+		due = due.Add(d.gen.Pause(next.place, next.entry.Class))
+	}
+}
+
+// arrivals sends the conversations of the schedule, each at its time or, where the
+// cap holds it back, as soon as there is room: late, and none is left out.
+func (d *drive) arrivals(begin experiment.Instant) {
+	ahead := make(chan *conversation, 64)
+	go func() {
+		defer close(ahead)
+		for i := range d.schedule {
+			select {
+			case ahead <- d.arrival(i):
+			case <-d.sending.Done():
+				return
+			}
+		}
+	}()
+	for c := range ahead {
+		due := begin.Add(d.schedule[c.number].At)
+		if !d.until(due) {
+			return
+		}
+		d.enter(c, 0, due)
+	}
+}
+
+// waiter is a turn that waits for room under the cap.
+type waiter struct {
+	conversation *conversation
+	turn         int
+	due          experiment.Instant
+}
+
+// enter sends a turn of an arrival that is due, or queues it, first come first
+// served, where the cap leaves no room.
+func (d *drive) enter(c *conversation, turn int, due experiment.Instant) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.gate.arrive(due)
+	if limit := d.spec.MaxConcurrency; limit > 0 && d.busy >= limit {
+		c.first = workload.Content{} // a long queue of prompts would fill the memory
+		d.waiting = append(d.waiting, waiter{c, turn, due})
+		return
+	}
+	d.busy++
+	d.loops.Go(func() { d.arrivalTurn(c, turn, due) })
+}
+
+// leave gives a turn's room under the cap to the next one that waits.
+func (d *drive) leave() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.busy--
+	if len(d.waiting) == 0 || d.sending.Err() != nil {
+		return
+	}
+	w := d.waiting[0]
+	d.waiting = d.waiting[1:]
+	d.busy++
+	d.held.add(d.schedule[w.conversation.number].phase, d.now().Sub(w.due))
+	d.loops.Go(func() {
+		if w.turn == 0 {
+			w.conversation.first = d.gen.Content(w.conversation.place, w.conversation.entry, 0)
+		}
+		d.arrivalTurn(w.conversation, w.turn, w.due)
+	})
+}
+
+// arrivalTurn sends a turn of an arrival's conversation, and enters the next one
+// when it is due.
+func (d *drive) arrivalTurn(c *conversation, turn int, due experiment.Instant) {
+	e := &d.schedule[c.number]
+	now, rest := max(due, d.now()), len(c.entry.Turns)-turn
+	t, ok := d.admit(func() (ticket, bool) { return d.gate.admitArrival(e.lane, e.phase, now) }, now)
+	if !ok {
+		d.abandon(e, rest)
+		d.leave()
+		return
+	}
+	s, more := d.send(c, turn, 0, t, due)
+	if !more {
+		d.abandon(e, rest-1)
+	}
+	d.leave()
+	if !more {
+		return
+	}
+	next := s.End.Add(c.entry.Turns[turn+1].Think)
+	if d.until(next) {
+		d.enter(c, turn+1, next)
+	}
+}
+
+// abandon says that the last n turns of an entry are not sent.
+func (d *drive) abandon(e *planned, n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.gate.abandon(e.lane, n, e.phase)
+	d.check(d.now())
+}
+
+// send makes one request and takes note of its end. It reports whether the
+// conversation goes on.
+func (d *drive) send(c *conversation, turn, sent int, t ticket, due experiment.Instant) (experiment.Sample, bool) {
+	ctx := d.ctx
+	if t.phase != experiment.Measured {
+		ctx = d.load
+	}
+	r := d.request(c, turn, sent, t, due)
+	s, text := d.run.Client.Ask(ctx, d.anchor, r)
+	if !s.End.Happened() {
+		s.End = d.now()
+	}
+	d.done(&s)
+	return s, c.answered(&r, &s, text, turn)
+}
+
+// until waits for an instant. It reports false where sending ended before it.
+func (d *drive) until(due experiment.Instant) bool {
+	left := due.Sub(d.now())
+	if left <= 0 {
+		return d.sending.Err() == nil
+	}
+	t := time.NewTimer(left)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return d.sending.Err() == nil
+	case <-d.sending.Done():
 		return false
 	}
 }
 
-// ticket is the permission to send one request.
-type ticket struct {
-	seq   int
-	phase experiment.Phase
+// admit asks the gate for a request at an instant, and looks what follows from it.
+func (d *drive) admit(ask func() (ticket, bool), now experiment.Instant) (ticket, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	t, ok := ask()
+	d.check(now)
+	if deadline := d.gate.deadline(); d.ending == nil && deadline.Happened() {
+		d.ending = time.AfterFunc(deadline.Sub(d.now()), d.settle)
+	}
+	return t, ok
 }
 
-// gate decides what each worker of a closed loop sends next, and keeps the
-// point's window. It holds the rules of the package comment and no clock, so the
-// run in real time and the one in virtual time cannot differ in them. It is not
-// safe for concurrent use.
-type gate struct {
-	spec    experiment.Spec
-	workers int
-
-	seq                        int
-	sent                       []int  // requests admitted, by worker
-	cooled                     []bool // whether the worker has sent its cool-down request
-	measuredSent, measuredDone int
-	deadline                   experiment.Instant // end of measured sending by time; Never until the first
-	halted                     experiment.Instant // when sending was stopped from outside; Never = it was not
-
-	firstSent, firstEnd, lastEnd experiment.Instant   // of measured requests: first Sent, first End, last End
-	warm                         []experiment.Instant // Ends of warm-ups
-	end                          experiment.Instant   // last End of any
-
-	served  bool              // whether some request met a usable endpoint
-	failed  int               // requests that did not, as long as none did
-	failure experiment.Sample // the last that failed
-	err     error             // *UnusableError once the endpoint is given up
+// settle looks at the point at its deadline: workers that sit out a pause after an
+// error have nothing to wait for.
+func (d *drive) settle() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.check(d.now())
 }
 
-func newGate(spec experiment.Spec, workers int) *gate {
-	return &gate{
-		spec: spec, workers: workers, sent: make([]int, workers), cooled: make([]bool, workers),
-		deadline: experiment.Never, halted: experiment.Never,
-		firstSent: experiment.Never, firstEnd: experiment.Never, lastEnd: experiment.Never,
-		end: experiment.Never,
+// check does what follows from the gate's state at an instant. d.mu is held.
+func (d *drive) check(now experiment.Instant) {
+	if d.gate.err != nil {
+		d.cancelAll(nil)
+	}
+	if d.gate.settled(now) {
+		d.cancelLoad()
+	}
+	if !d.gate.keepsUp() {
+		d.cancelSending()
+	}
+	if wait := d.gate.patience(now); wait > 0 && d.grace == nil {
+		d.grace = time.AfterFunc(wait, func() { d.cancelAll(graceError(wait)) })
 	}
 }
 
-// admit gives worker, which is free at now, its next request. It reports false
-// when there is none: the worker is done with the point.
-func (g *gate) admit(worker int, now experiment.Instant) (ticket, bool) {
-	t := ticket{seq: g.seq}
-	switch {
-	case g.halted.Happened():
-		return t, false
-	case !g.over(now) && g.sent[worker] < g.spec.Warmup:
-		t.phase = experiment.Warmup
-	case !g.over(now):
-		t.phase = experiment.Measured
-		g.measuredSent++
-		if g.spec.Duration > 0 && !g.deadline.Happened() {
-			g.deadline = now.Add(time.Duration(g.spec.Duration))
+// done takes note of a request that has ended, and hands it over.
+func (d *drive) done(s *experiment.Sample) {
+	d.mu.Lock()
+	d.gate.done(s)
+	d.live.add(s)
+	d.vitals.add(s)
+	d.check(s.End)
+	d.mu.Unlock()
+	if err := d.run.Sink.AddSample(d.point.ID, *s); err != nil {
+		d.mu.Lock()
+		if d.sinkErr == nil {
+			d.sinkErr = err
+			d.gate.halt(s.End)
+			d.cancelAll(nil)
 		}
-	case g.spec.Warmup > 0 && !g.cooled[worker] && g.measuredDone < g.measuredSent:
-		t.phase = experiment.Cooldown
-		g.cooled[worker] = true
-	default:
-		return t, false
-	}
-	g.seq++
-	g.sent[worker]++
-	return t, true
-}
-
-// over reports whether the last measured request has been sent.
-func (g *gate) over(now experiment.Instant) bool {
-	return g.spec.Requests > 0 && g.measuredSent == g.spec.Requests ||
-		g.deadline.Happened() && now >= g.deadline
-}
-
-// settled reports whether no measured request is in flight or still to be sent:
-// whatever else is in flight has served its purpose.
-func (g *gate) settled(now experiment.Instant) bool {
-	return (g.halted.Happened() || g.over(now)) && g.measuredDone == g.measuredSent
-}
-
-// halt stops sending at now, for a reason outside the plan. A point that is
-// settled has nothing more to send, so it stays complete.
-func (g *gate) halt(now experiment.Instant) {
-	if !g.halted.Happened() && !g.settled(now) {
-		g.halted = now
+		d.mu.Unlock()
 	}
 }
 
-// done takes note of a request that has ended.
-func (g *gate) done(s *experiment.Sample) {
-	g.end = max(g.end, s.End)
-	switch s.Phase {
-	case experiment.Measured:
-		g.measuredDone++
-		g.firstSent = earlier(g.firstSent, s.Sent)
-		g.firstEnd = earlier(g.firstEnd, s.End)
-		g.lastEnd = max(g.lastEnd, s.End)
-	case experiment.Warmup:
-		if s.Outcome != experiment.Cancelled {
-			g.warm = append(g.warm, s.End)
-		}
-	}
-	g.judge(s)
-}
-
-// judge gives the endpoint up once enough requests have shown that it serves nothing.
-func (g *gate) judge(s *experiment.Sample) {
-	switch {
-	case g.served || s.Outcome == experiment.Cancelled:
-	case !unusable(s):
-		g.served = true
-	default:
-		g.failed++
-		g.failure = *s
-		if g.failed >= max(10, 2*g.workers) {
-			g.giveUp()
-			g.halt(s.End)
-		}
-	}
-}
-
-// giveUp says that the endpoint serves nothing. A person who has stopped the
-// point before has had the last word.
-func (g *gate) giveUp() {
-	if g.err == nil && !g.halted.Happened() {
-		g.err = &UnusableError{Requests: g.failed, Last: g.failure}
-	}
-}
-
-// earlier is the smaller of two instants, of those that happened.
-func earlier(a, b experiment.Instant) experiment.Instant {
-	if !a.Happened() || b.Happened() && b < a {
-		return b
-	}
-	return a
-}
-
-// window gives the point's window, once all its requests have ended.
-func (g *gate) window() experiment.Window {
-	w := experiment.Window{Start: g.firstSent, SendEnd: g.lastEnd, End: g.end, Rule: experiment.SteadyLoaded}
-	switch {
-	case g.spec.Warmup == 0:
-		w.Rule = experiment.SteadyNone
-		return w
-	case g.halted.Happened():
-		w.Rule = experiment.SteadyClosed
-		// Never stays Never. A request may have been on its way out when sending stopped.
-		w.SendEnd = min(w.SendEnd, max(g.halted, w.Start))
-	}
-	for _, end := range g.warm {
-		if end < g.firstEnd && end < w.SendEnd {
-			w.Start = max(w.Start, end)
-		}
-	}
-	return w
+// halt stops sending for a reason outside the plan.
+func (d *drive) halt() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := d.now()
+	d.gate.halt(now)
+	d.cancelSending()
+	d.check(now)
 }

@@ -2,9 +2,9 @@ package runner
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -115,29 +115,21 @@ func (p *eventParser) take(line []byte, emit func(name, data []byte) bool) bool 
 	return true // a comment has an empty field name; id, retry and unknown fields mean nothing here
 }
 
-// arrival is when, and in which read of the body, an event was completed.
-type arrival struct {
-	at   experiment.Instant
-	read int
-}
-
 const (
-	readSize      = 32 << 10 // of the transport's buffer and of one read of the body
 	documentLimit = 1 << 20  // kept of an answer that is not a stream
+	eventLimit    = 64 << 20 // of one event
 	drainLimit    = 4 << 10
 	drainTime     = 50 * time.Millisecond
 )
 
-var readBuffers = sync.Pool{New: func() any { b := make([]byte, readSize); return &b }}
-
-// stream is the body of a streamed answer as go-openai reads it. It stamps each
-// read of the socket the moment it returns, parses the events itself, and hands
+// stream is the body of a streamed answer as go-openai reads it. It notes when
+// the bytes of each read arrived, parses the events itself, and hands
 // go-openai one line a data event, which that library takes without loss; the
 // arrival of each waits in a queue beside. What go-openai would mangle never
 // reaches it: errors inside the stream, comments, and answers that are no stream.
 type stream struct {
 	body  io.ReadCloser
-	now   func() experiment.Instant
+	clock clock
 	abort func() // breaks a read of body that hangs
 
 	parser eventParser
@@ -159,9 +151,10 @@ type stream struct {
 	document []byte // the answer, where it is no event stream: JSON, HTML
 }
 
-func newStream(body io.ReadCloser, now func() experiment.Instant, abort func()) *stream {
+// newStream makes reads of a size, in bytes.
+func newStream(body io.ReadCloser, clock clock, size int, abort func()) *stream {
 	return &stream{
-		body: body, now: now, abort: abort, buffer: readBuffers.Get().(*[]byte),
+		body: body, clock: clock, abort: abort, buffer: takeBuffer(size),
 		opened: experiment.Never, over: experiment.Never,
 	}
 }
@@ -183,23 +176,23 @@ func (s *stream) Read(p []byte) (int, error) {
 // fill makes one read of the body.
 func (s *stream) fill() {
 	n, err := s.body.Read(*s.buffer)
-	at := s.now()
 	if n > 0 {
 		s.reads++
+		at := s.clock.arrived(s.reads)
 		if s.reads == 1 {
-			s.opened = at
+			s.opened = at.at
 		}
 		s.accept((*s.buffer)[:n], at)
 	}
 	if err != nil && s.err == nil {
-		s.end(at, err)
+		s.end(s.clock.now(), err)
 	}
 }
 
 func (s *stream) end(at experiment.Instant, err error) { s.over, s.err = at, err }
 
 // accept takes the bytes of one read.
-func (s *stream) accept(b []byte, at experiment.Instant) {
+func (s *stream) accept(b []byte, at arrival) {
 	if !s.sniffed {
 		// No line of an event stream that means anything begins with a bracket;
 		// JSON and HTML do. The Content-Type is no help, since gateways get it wrong.
@@ -216,25 +209,31 @@ func (s *stream) accept(b []byte, at experiment.Instant) {
 	if s.document != nil {
 		s.document = append(s.document, b...)
 		if len(s.document) > documentLimit {
-			s.end(at, io.EOF)
+			s.end(at.at, io.EOF)
 		}
 		return
 	}
 	s.parser.feed(b, func(name, data []byte) bool { return s.event(name, data, at) })
+	if len(s.parser.line)+len(s.parser.data) > eventLimit && s.err == nil {
+		s.end(at.at, errEventTooLong)
+	}
 }
 
+// errEventTooLong ends a stream that sends one event without an end.
+var errEventTooLong = fmt.Errorf("the stream holds an event of more than %d MB", eventLimit>>20)
+
 // event queues one event for go-openai, and reports whether the stream goes on.
-func (s *stream) event(name, data []byte, at experiment.Instant) bool {
+func (s *stream) event(name, data []byte, at arrival) bool {
 	data = bytes.TrimSpace(data)
 	if string(data) == "[DONE]" {
 		s.done = true
 		s.out = append(s.out, "data: [DONE]\n"...)
-		s.end(at, io.EOF)
+		s.end(at.at, io.EOF)
 		return false
 	}
 	if isFault(name, data) {
 		s.failed, s.fault = true, serverMessage(data)
-		s.end(at, io.EOF)
+		s.end(at.at, io.EOF)
 		return false
 	}
 	named := len(name) > 0 && string(name) != "message"
@@ -259,7 +258,7 @@ func (s *stream) event(name, data []byte, at experiment.Instant) bool {
 		s.out[i] = ' '
 	}
 	s.out = append(s.out, '\n') // go-openai reads lines; an empty one more would double its work
-	s.queue = append(s.queue, arrival{at, s.reads})
+	s.queue = append(s.queue, at)
 	return true
 }
 
@@ -291,7 +290,7 @@ func (s *stream) Close() error {
 		}
 		timer.Stop()
 	}
-	readBuffers.Put(s.buffer)
+	giveBuffer(s.buffer)
 	s.buffer = nil
 	return s.body.Close()
 }

@@ -339,7 +339,7 @@ func TestVirtualLaws(t *testing.T) {
 		spec := driveSpec(t)
 		spec.Model, spec.Stream = "m", rapid.Bool().Draw(t, "stream")
 		spec.Duration = min(spec.Duration, experiment.Duration(5*time.Second))
-		plan, err := NewPlan(spec)
+		plan, err := NewPlan(spec, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -215,9 +215,9 @@ func TestCancelWhileAPointBegins(t *testing.T) {
 // A window never ends before it begins, even if the only measured request was on
 // its way out when sending stopped.
 func TestWindowOfARequestThatLeftLate(t *testing.T) {
-	g := newGate(experiment.Spec{Requests: 2, Warmup: 1}, 1)
-	g.sent[0] = 1 // it is warm
-	g.admit(0, 10)
+	g := newGate(&experiment.Spec{Requests: 2, Warmup: 1}, []lane{{workers: 1}}, nil, nil)
+	g.lanes[0].sent[0] = 1 // it is warm
+	g.admit(0, 0, 10)
 	g.halt(12)
 	g.done(&experiment.Sample{Phase: experiment.Measured, Sent: 15, End: 30, Outcome: experiment.OK})
 	want := experiment.Window{Start: 15, SendEnd: 15, End: 30, Rule: experiment.SteadyClosed}

@@ -34,16 +34,43 @@ func (c *Client) settle(x *exchange, a *answer, err, cause error) {
 	case x.whole:
 		v = c.whole(x, a)
 	default:
-		a.settle(x.request.Prompt, c.spec.KeepText)
+		a.settle(x.request.text(), c.spec.KeepText)
 		v = c.unanswered(x, err, cause)
 	}
+	if v.outcome == experiment.OK {
+		v = c.uncut(x, a, v)
+	}
 	s.Outcome, s.Error = v.outcome, v.sentence
-	if s.Outcome == experiment.OK && !s.LastContent.Happened() {
+	if (s.Outcome == experiment.OK || s.Outcome == experiment.Cut) && !s.LastContent.Happened() {
 		s.LastContent = s.End
 	}
 	for _, text := range []*string{&s.Finish, &s.Model, &s.Fingerprint, &s.Server, &s.Output} {
 		*text = c.scrub(*text)
 	}
+}
+
+// The share of the prompt's tokens that a server must have counted for the prompt
+// to be whole. Without a learned fit the length asked for is a guess.
+const (
+	wholeLearned = 0.9
+	wholeGuessed = 0.6
+	cutFrom      = 32 // tokens; a template or a rounding is much of a shorter prompt
+)
+
+// uncut is the verdict v, unless the server counted far fewer tokens of the prompt
+// than were asked for. A conversation and a body of its own have no such length.
+func (c *Client) uncut(x *exchange, a *answer, v verdict) verdict {
+	asked, counted := a.s.PromptAsked, a.s.PromptTokens
+	share := wholeGuessed
+	if c.fit.Load().Learned {
+		share = wholeLearned
+	}
+	if asked < cutFrom || counted < 0 || len(x.request.History) > 0 || x.request.Body != nil ||
+		float64(counted) >= share*float64(asked) {
+		return v
+	}
+	return judge(experiment.Cut, "the prompt was cut: %d tokens were asked for and the server counted %d; "+
+		"ask for shorter prompts, or start the server with a longer context", asked, counted)
 }
 
 // streamed judges an answer that came as a stream, or should have.
@@ -60,11 +87,15 @@ func (c *Client) streamed(x *exchange, a *answer, cause error) verdict {
 	if s.Finish != "" && !st.done && st.err != io.EOF && a.last.Happened() {
 		s.End = a.last // what came after was waiting for nothing
 	}
-	a.settle(x.request.Prompt, c.spec.KeepText)
+	a.settle(x.request.text(), c.spec.KeepText)
 	var limit *limitError
 	switch {
 	case st.failed:
 		return judge(experiment.HTTPError, "the server reported an error inside the stream: %s; look at the server's log", c.quote(st.fault))
+	case a.fault != "":
+		return judge(experiment.HTTPError, "the server reported an error inside the stream: %s; look at the server's log", c.quote(a.fault))
+	case errors.Is(st.err, errEventTooLong):
+		return judge(experiment.Protocol, "%s; check that the base URL is that of an OpenAI-compatible API", st.err)
 	case a.garbled != "":
 		return judge(experiment.Protocol, "the stream holds an event that is not a JSON object: %s; check that the base URL is that of an OpenAI-compatible API", c.quote(a.garbled))
 	case s.Finish != "":
@@ -109,16 +140,21 @@ func finished(s *experiment.Sample) verdict {
 func (c *Client) whole(x *exchange, a *answer) verdict {
 	s := a.s
 	s.End = x.complete
-	chunk, _, ok := parseChunk(x.document)
+	chunk, _, ok := c.parser()(x.document)
 	if ok {
 		a.take(&chunk)
 	}
-	a.settle(x.request.Prompt, c.spec.KeepText)
+	a.settle(x.request.text(), c.spec.KeepText)
 	s.TokensAt = nil
 	body := bytes.TrimSpace(x.document)
 	switch {
 	case ok && isFault(nil, body):
 		return judge(experiment.HTTPError, "the server answered %d with an error inside: %s; look at the server's log", s.HTTPStatus, c.quote(serverMessage(body)))
+	case a.fault != "":
+		return judge(experiment.HTTPError, "the server answered %d with an error inside: %s; look at the server's log", s.HTTPStatus, c.quote(a.fault))
+	case s.Finish == embedding && c.spec.Endpoint == experiment.Embeddings:
+		s.OutputTokens, s.Counted = 0, experiment.CountedNone
+		return verdict{outcome: experiment.OK}
 	case ok && s.Finish != "":
 		return finished(s)
 	case ok && len(a.text) > 0:
@@ -135,16 +171,20 @@ func (c *Client) whole(x *exchange, a *answer) verdict {
 // unstreamed judges a document that is no answer of the kind that was asked for.
 func (c *Client) unstreamed(body []byte) verdict {
 	const next = "check that the base URL is that of an OpenAI-compatible API, such as http://127.0.0.1:8000/v1"
-	chunk, _, ok := parseChunk(body)
+	chunk, _, ok := c.parser()(body)
+	wanted := "completion"
+	if c.spec.Endpoint == experiment.Embeddings {
+		wanted = "embedding"
+	}
 	switch {
 	case ok && isFault(nil, body):
 		return judge(experiment.HTTPError, "the server answered 200 with an error inside: %s; look at the server's log", c.quote(serverMessage(body)))
-	case ok && (chunk.finish != "" || chunk.hasText()):
+	case ok && (chunk.finish != "" || chunk.hasText()) && c.spec.Stream:
 		return judge(experiment.Protocol, "the server ignored \"stream\": true and answered in one piece; run without --stream, or switch streaming on in the server")
 	case isHTML(body):
 		return judge(experiment.Protocol, "the answer is an HTML page, %s; %s", c.quote(serverMessage(body)), next)
 	case ok:
-		return judge(experiment.Protocol, "the answer is JSON and holds no completion: %s; %s", c.quote(string(body)), next)
+		return judge(experiment.Protocol, "the answer is JSON and holds no %s: %s; %s", wanted, c.quote(string(body)), next)
 	default:
 		return judge(experiment.Protocol, "the answer is neither a stream nor JSON: %s; %s", c.quote(string(body)), next)
 	}
@@ -156,8 +196,10 @@ var cancelled = verdict{experiment.Cancelled, "the client stopped the request be
 func (c *Client) unanswered(x *exchange, err, cause error) verdict {
 	var limit *limitError
 	var dns *net.DNSError
-	host := c.host
+	host := c.replicas[x.request.Replica].host
 	switch {
+	case errors.Is(err, errBody):
+		return judge(experiment.Refused, "%s, so nothing was sent; correct it in the data file", errBody)
 	case x.response != nil && errors.Is(err, errRefused):
 		return c.refused(x)
 	case errors.Is(err, errCompressed):
@@ -167,6 +209,8 @@ func (c *Client) unanswered(x *exchange, err, cause error) verdict {
 		return verdict{experiment.Timeout, limit.Error()}
 	case cause != nil:
 		return cancelled
+	case errors.Is(err, errAnswerTooLong):
+		return judge(experiment.Protocol, "%s; check that the base URL is that of an OpenAI-compatible API", errAnswerTooLong)
 	case x.response != nil:
 		return judge(experiment.Truncated, "the connection broke in the middle of the answer: %s; look whether the server is still up", c.quote(err.Error()))
 	case errors.As(err, &dns) && dns.IsNotFound:
@@ -176,6 +220,8 @@ func (c *Client) unanswered(x *exchange, err, cause error) verdict {
 			time.Duration(c.spec.ConnectTimeout))
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return judge(experiment.Refused, "nothing listens at %s; start the server or check the address and port", host)
+	case newerOnly(err):
+		return judge(experiment.Protocol, "what answers at %s speaks HTTP/2 only, which would put all streams on one connection; let the server or a proxy before it offer HTTP/1.1", host)
 	case isTLS(err):
 		return judge(experiment.Refused, "no encrypted connection to %s: %s; check whether the base URL begins with the right one of http and https, and the server's certificate", host, c.quote(err.Error()))
 	case !x.wasConnected():

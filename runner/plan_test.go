@@ -32,11 +32,11 @@ func driveSpec(t *rapid.T) experiment.Spec {
 func TestPlanLaws(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		spec := driveSpec(t)
-		p, err := NewPlan(spec)
+		p, err := NewPlan(spec, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, _ := NewPlan(spec)
+		again, _ := NewPlan(spec, nil)
 		if d := cmp.Diff(p, again); d != "" {
 			t.Fatalf("the same specification gave another plan:\n%s", d)
 		}
@@ -70,7 +70,7 @@ func TestPlanLaws(t *testing.T) {
 func TestPlanShufflesEachRound(t *testing.T) {
 	spec := experiment.DefaultSpec()
 	spec.Requests, spec.Repeats, spec.Concurrency = 10, 6, []int{1, 2, 4, 8, 16, 32}
-	p, err := NewPlan(spec)
+	p, err := NewPlan(spec, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestPlanShufflesEachRound(t *testing.T) {
 }
 
 func TestPlanRefusesWhatCannotRun(t *testing.T) {
-	if _, err := NewPlan(experiment.DefaultSpec()); err == nil || !strings.Contains(err.Error(), "neither requests nor duration") {
+	if _, err := NewPlan(experiment.DefaultSpec(), nil); err == nil || !strings.Contains(err.Error(), "neither requests nor duration") {
 		t.Errorf("a plan that never ends gave %v", err)
 	}
 }
@@ -112,7 +112,7 @@ func TestPlanWarnings(t *testing.T) {
 			spec := experiment.DefaultSpec()
 			spec.Requests = 10
 			tt.edit(&spec)
-			p, err := NewPlan(spec)
+			p, err := NewPlan(spec, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -149,7 +149,7 @@ func TestEstimate(t *testing.T) {
 			spec := experiment.DefaultSpec()
 			spec.Requests = 10
 			tt.edit(&spec)
-			p, err := NewPlan(spec)
+			p, err := NewPlan(spec, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -18,6 +18,8 @@ type Progress struct {
 	PointIndex, Points int
 	// Done of Total requests have ended; Total 0 = the point ends by time.
 	Done, Total int
+	// InFlight is the number of requests in flight, of any phase.
+	InFlight int
 	// Errors counts the ones that ended otherwise than well.
 	Errors int
 	// Elapsed is the time since the point began, warm-up included; Limit is how
@@ -61,11 +63,15 @@ func (l *live) add(s *experiment.Sample) {
 }
 
 // progress gives the view at now.
-func (l *live) progress(spec experiment.Spec, now experiment.Instant) Progress {
+func (p *running) progress(now experiment.Instant) Progress {
+	v := p.live.progress(now)
+	v.Total, v.Limit, v.InFlight = p.total, time.Duration(p.spec.Duration), p.gate.inflight
+	return v
+}
+
+func (l *live) progress(now experiment.Instant) Progress {
 	p := Progress{
-		Done: l.done, Total: spec.Requests, Errors: l.done - l.ok,
-		Elapsed: now.Sub(0), Limit: time.Duration(spec.Duration),
-		TTFTP95: l.latency.quantile(0.95),
+		Done: l.done, Errors: l.done - l.ok, Elapsed: now.Sub(0), TTFTP95: l.latency.quantile(0.95),
 	}
 	if span := now.Sub(l.since).Seconds(); l.since.Happened() && span > 0 {
 		p.RequestRate = float64(l.ok) / span

@@ -3,11 +3,13 @@ package runner
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -33,17 +35,19 @@ func (c *Client) refused(x *exchange) verdict {
 			said = "an HTML page, " + said
 		}
 	}
-	next := "look at the server's log"
+	next, base := "look at the server's log", c.replicas[x.request.Replica].base
 	switch {
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
 		next = "set OPENAI_API_KEY or give --api-key-file"
 		if c.keyed {
 			next = "check that the API key is the one for this server"
 		}
+	case code == http.StatusNotFound && strings.Contains(base, "/openai/deployments/"):
+		next = "check the deployment's name in the base URL, and api_version"
 	case code == http.StatusNotFound:
-		next = fmt.Sprintf("check the address and the model's name: GET %s/models lists the models if the address is right", c.base)
-		if !strings.HasSuffix(c.base, "/v1") {
-			next = fmt.Sprintf("check the base URL: most end in /v1, as in %s/v1", c.base)
+		next = fmt.Sprintf("check the address and the model's name: GET %s/models lists the models if the address is right", base)
+		if !strings.HasSuffix(base, "/v1") {
+			next = fmt.Sprintf("check the base URL: most end in /v1, as in %s/v1", base)
 		}
 	case code == http.StatusTooManyRequests:
 		next = "lower the concurrency or ask for a higher rate limit"
@@ -145,6 +149,21 @@ func events(n int) string {
 		return fmt.Sprintf("%d events with text", n)
 	}
 }
+
+// newerOnly reports whether the peer speaks HTTP/2 and nothing older: over TLS it
+// finds no protocol in common, else it begins with a SETTINGS or GOAWAY frame,
+// whose nine bytes net/http quotes.
+func newerOnly(err error) bool {
+	const noProtocol = 120 // RFC 7301 §3.2
+	var alert tls.AlertError
+	text := err.Error()
+	return errors.As(err, &alert) && alert == noProtocol || strings.Contains(text, "no application protocol") ||
+		http2Frame.MatchString(text)
+}
+
+// Byte 7 is \a in a quoted text. A GOAWAY often says "HTTP/2 client preface string
+// missing", whose second word stands where a status code would.
+var http2Frame = regexp.MustCompile(`malformed HTTP (?:response|version) "\\x00\\x00(?:\\x[0-9a-f]{2}|\\?.)(?:\\x04|\\a)|malformed HTTP status code "client"`)
 
 // timedOut reports whether a connection took too long for the dialler or the TLS handshake.
 func timedOut(err error) bool {

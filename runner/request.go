@@ -2,37 +2,16 @@ package runner
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
-	"strings"
-	"sync"
 
-	openai "github.com/sashabaranov/go-openai"
 	"github.com/tidwall/gjson"
 	"github.com/tidwall/sjson"
 
 	"github.com/inferbook/inferbook/experiment"
 )
-
-// placeholderModel goes through go-openai, which refuses some pairs of model
-// and endpoint by name; the real name is merged in behind it.
-const placeholderModel = "model"
-
-// chatRequest and completionRequest hold what go-openai can say. The rest is
-// merged into the body on its way out.
-func chatRequest(r *Request, usage *openai.StreamOptions) openai.ChatCompletionRequest {
-	return openai.ChatCompletionRequest{
-		Model:         placeholderModel,
-		Messages:      []openai.ChatCompletionMessage{{Role: openai.ChatMessageRoleUser, Content: r.Prompt}},
-		StreamOptions: usage,
-	}
-}
-
-func completionRequest(r *Request, usage *openai.StreamOptions) openai.CompletionRequest {
-	return openai.CompletionRequest{Model: placeholderModel, Prompt: r.Prompt, StreamOptions: usage}
-}
 
 // member is one member of the request's JSON object.
 type member struct {
@@ -65,24 +44,33 @@ func extraMembers(extra map[string]any) ([]member, error) {
 	return out, nil
 }
 
+// errBody ends a request whose own body is no JSON object.
+var errBody = errors.New("the request's own body is not a JSON object")
+
+// limits are the names that an output limit has in one API or another.
+var limits = []string{maxTokens, maxCompletionTokens, maxOutputTokens}
+
 // merge adds to go-openai's body what it cannot send: the model's own name, a
-// temperature of 0, the output limit under the name the server knows, and the
-// extra fields.
+// temperature of 0, the output limit under the name the server knows, what
+// forces the answer's length, and the extra fields.
 func (c *Client) merge(body []byte, x *exchange) ([]byte, error) {
-	limit := "max_tokens"
-	if x.dialect.completionTokens {
-		limit = "max_completion_tokens"
-	}
-	members := slices.Clone(c.fixed)
-	if n := x.request.MaxTokens; n > 0 {
-		members = append(members, member{limit, limit, fmt.Append(nil, n)})
-	}
-	for _, m := range c.extra {
-		if !slices.Contains(x.dialect.dropped, m.key) {
-			members = append(members, m)
+	r, limit := &x.request, x.request.MaxTokens
+	if r.Body != nil {
+		own, err := ownBody(body, r)
+		if err != nil {
+			return nil, err
+		}
+		body = own
+		for _, name := range limits {
+			if n := gjson.GetBytes(body, name); limit == 0 && n.Type == gjson.Number {
+				limit = int(n.Int())
+			}
 		}
 	}
-	var err error
+	members, err := c.members(x, limit)
+	if err != nil {
+		return nil, err
+	}
 	for _, m := range members {
 		if body, err = sjson.SetRawBytes(body, m.path, m.value); err != nil {
 			return nil, fmt.Errorf("setting %q in the request: %w", m.key, err)
@@ -91,119 +79,92 @@ func (c *Client) merge(body []byte, x *exchange) ([]byte, error) {
 	return body, nil
 }
 
-// fixedMembers are the same in every request.
-func fixedMembers(spec *experiment.Spec) ([]member, error) {
-	model, err := json.Marshal(spec.Model)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the model's name: %w", err)
+// ownBody gives the request's own body with the streaming of go-openai's. One
+// answer a request is measured, so it cannot ask for several.
+func ownBody(body []byte, r *Request) ([]byte, error) {
+	if !gjson.ValidBytes(r.Body) || !gjson.ParseBytes(r.Body).IsObject() {
+		return nil, errBody
 	}
-	temperature, err := json.Marshal(spec.Temperature)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the temperature %v: %w", spec.Temperature, err)
+	own := slices.Clone([]byte(r.Body))
+	var err error
+	drop := []string{"n", "best_of"}
+	if r.MaxTokens > 0 {
+		drop = append(drop, limits...)
 	}
-	return []member{{"model", "model", model}, {"temperature", "temperature", temperature}}, nil
+	for _, key := range drop {
+		if own, err = sjson.DeleteBytes(own, key); err != nil {
+			return nil, fmt.Errorf("removing %q from the request: %w", key, err)
+		}
+	}
+	for _, key := range []string{"stream", "stream_options"} {
+		if v := gjson.GetBytes(body, key); v.Exists() {
+			own, err = sjson.SetRawBytes(own, key, []byte(v.Raw))
+		} else {
+			own, err = sjson.DeleteBytes(own, key)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("setting %q in the request: %w", key, err)
+		}
+	}
+	return own, nil
 }
 
-// dialect is how one server differs from the API as it is described.
-type dialect struct {
-	noStreamOptions  bool     // it refuses stream_options
-	completionTokens bool     // the output limit is max_completion_tokens
-	dropped          []string // extra fields it refuses, in the order they were refused
-}
-
-// tongue learns the dialect of one server from its refusals. Workers share it:
-// each refusal is compared with the dialect that its own request was sent in,
-// so a worker that was refused for what another has learned meanwhile just
-// sends again.
-type tongue struct {
-	mu      sync.Mutex
-	current dialect
-	auto    bool // the name of the output limit may change
-	stream  bool // stream_options is sent
-	extra   []member
-}
-
-func (t *tongue) now() dialect {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.current
-}
-
-var (
-	// unknownField matches how servers say that they do not know a field, not
-	// that its value is wrong: dropping a field for that would hide a mistake.
-	unknownField = regexp.MustCompile(`(?i)unknown|unrecogni[sz]ed|unsupported|not supported|does not support|` +
-		`not permitted|not allowed|unexpected|extra (inputs|fields)`)
-	useCompletionTokens = regexp.MustCompile(`(?i)(use|instead|unsupported|not supported)[^.]{0,60}max_completion_tokens|` +
-		`max_completion_tokens\W{0,3}\s*instead`)
-)
-
-// learn takes a 400 or 422 to a request sent in the dialect used. It reports
-// whether there is another way to say the same thing, and gives it.
-func (t *tongue) learn(used dialect, refusal string) (dialect, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+// members are what is set in a request whose answer may have limit tokens; 0 = not
+// known, since the request's own body has none.
+func (c *Client) members(x *exchange, limit int) ([]member, error) {
+	r := &x.request
+	var members []member
 	switch {
-	case t.stream && !used.noStreamOptions && (strings.Contains(refusal, "stream_options") || strings.Contains(refusal, "include_usage")):
-		t.current.noStreamOptions = true
-	case t.auto && !used.completionTokens && useCompletionTokens.MatchString(refusal):
-		t.current.completionTokens = true
-	default:
-		key, found := t.refused(used, refusal)
-		if !found {
-			return used, false
+	case r.Model != "":
+		model, err := json.Marshal(r.Model)
+		if err != nil {
+			return nil, fmt.Errorf("encoding the model's name: %w", err)
 		}
-		if !slices.Contains(t.current.dropped, key) {
-			// A new slice, since dialects that were handed out share the old one.
-			t.current.dropped = append(slices.Clone(t.current.dropped), key)
+		members = append(members, member{"model", "model", model})
+	case r.Body == nil || c.spec.Model != "":
+		members = append(members, c.model)
+	}
+	if c.spec.Endpoint == experiment.Embeddings {
+		return append(members, c.extras(x)...), nil
+	}
+	if r.Body == nil {
+		members = append(members, c.temperature)
+	}
+	if n := r.MaxTokens; n > 0 {
+		members = append(members, member{x.dialect.limit, x.dialect.limit, fmt.Append(nil, n)})
+	}
+	for _, field := range c.tongue.force {
+		switch {
+		case slices.Contains(x.dialect.dropped, field):
+		case field == ignoreEOS:
+			members = append(members, member{field, field, []byte("true")})
+		case limit > 0:
+			members = append(members, member{field, field, fmt.Append(nil, limit)})
 		}
 	}
-	return t.current, true
+	if c.tongue.stream && x.dialect.continuous && !x.dialect.noStreamOptions {
+		const path = "stream_options.continuous_usage_stats"
+		members = append(members, member{path, path, []byte("true")})
+	}
+	return append(members, c.extras(x)...), nil
 }
 
-// refused finds the extra field that a refusal does not know.
-func (t *tongue) refused(used dialect, refusal string) (string, bool) {
-	if !unknownField.MatchString(refusal) {
-		return "", false
-	}
-	for _, m := range t.extra {
-		if !slices.Contains(used.dropped, m.key) && containsWord(refusal, m.key) {
-			return m.key, true
+// extras are the person's own fields that the server takes.
+func (c *Client) extras(x *exchange) []member {
+	var out []member
+	for _, m := range c.extra {
+		if !slices.Contains(x.dialect.dropped, m.key) {
+			out = append(out, m)
 		}
-	}
-	return "", false
-}
-
-// containsWord reports whether word stands in s by itself: top_k is not in top_k_max.
-func containsWord(s, word string) bool {
-	part := func(i int) bool {
-		return i >= 0 && i < len(s) && (s[i] == '_' || s[i] == '-' || s[i]|0x20 >= 'a' && s[i]|0x20 <= 'z' || s[i] >= '0' && s[i] <= '9')
-	}
-	for from := 0; ; {
-		i := strings.Index(s[from:], word)
-		if i < 0 {
-			return false
-		}
-		i += from
-		if !part(i-1) && !part(i+len(word)) {
-			return true
-		}
-		from = i + 1
-	}
-}
-
-// sentences says what was learned.
-func (t *tongue) sentences() []string {
-	d := t.now()
-	var out []string
-	if d.noStreamOptions {
-		out = append(out, "stream_options refused, token counts come from events")
-	}
-	if d.completionTokens && t.auto {
-		out = append(out, "max_completion_tokens used")
-	}
-	for _, key := range d.dropped {
-		out = append(out, fmt.Sprintf("extra field %s refused, requests go without it", key))
 	}
 	return out
+}
+
+// fixed encodes a member that is the same in every request.
+func fixed(key string, value any) (member, error) {
+	raw, err := json.Marshal(value)
+	if err != nil {
+		return member{}, fmt.Errorf("encoding the %s %v: %w", key, value, err)
+	}
+	return member{key, key, raw}, nil
 }

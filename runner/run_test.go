@@ -178,6 +178,35 @@ func TestVirtualEqualsHTTP(t *testing.T) {
 		{"twelve workers by time", func(s *experiment.Spec) {
 			s.Requests, s.Duration, s.Concurrency = 0, experiment.Duration(10*time.Second), []int{12}
 		}},
+		{"an open loop", func(s *experiment.Spec) { openAt(s, 20); s.Requests = 60 }},
+		{"an open loop by time", func(s *experiment.Spec) {
+			openAt(s, 20)
+			s.Requests, s.Duration = 0, experiment.Duration(4*time.Second)
+		}},
+		{"an open loop with a cap", func(s *experiment.Spec) { openAt(s, 40); s.Requests, s.MaxConcurrency = 60, 5 }},
+		{"an open loop, all measured", func(s *experiment.Spec) { openAt(s, 20); s.Requests, s.Warmup = 40, 0 }},
+		{"conversations", func(s *experiment.Spec) {
+			openAt(s, 10)
+			s.Requests, s.Turns, s.ThinkTime = 40, experiment.Tokens(3), experiment.Pause{Exponential: true, Low: 1e9, High: 1e9}
+		}},
+		{"conversations under a cap", func(s *experiment.Spec) {
+			openAt(s, 30)
+			s.Requests, s.Turns, s.MaxConcurrency = 40, experiment.Tokens(3), 4
+			s.ThinkTime = experiment.Pause{Exponential: true, Low: 2e8, High: 2e8}
+		}},
+		{"users who think", func(s *experiment.Spec) {
+			s.Requests, s.Concurrency, s.Turns, s.ThinkTime = 40, []int{6}, experiment.Tokens(2), experiment.Pause{Exponential: true, Low: 5e8, High: 5e8}
+		}},
+		{"completions in conversations", func(s *experiment.Spec) {
+			s.Requests, s.Endpoint, s.Turns = 12, experiment.Completions, experiment.Tokens(3)
+		}},
+		{"chat beside offline work", func(s *experiment.Spec) {
+			s.Requests, s.Concurrency = 40, nil
+			s.Classes = []experiment.Class{
+				{Name: "chat", Rate: 10, InputTokens: experiment.Tokens(200), OutputTokens: experiment.Tokens(40)},
+				{Name: "offline", Concurrency: 3, InputTokens: experiment.Tokens(1000)},
+			}
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p, want := driveDecided(t, tt.edit)
@@ -199,6 +228,9 @@ func TestVirtualEqualsHTTP(t *testing.T) {
 							if s.Outcome == experiment.Cancelled {
 								s.Gaps, s.LastContent, s.OutputTokens, s.Events, s.Reads = nil, 0, 0, 0, 0
 							}
+							if s.Turn > 0 {
+								s.PromptHash = "" // there is no text of the answers without HTTP
+							}
 							// Over HTTP the experiment's ID stands before the request's.
 							s.Server = strings.Replace(s.Server, stack.run.ExperimentID+"-", "", 1)
 						}
@@ -217,6 +249,11 @@ func TestVirtualEqualsHTTP(t *testing.T) {
 	}
 }
 
+// openAt makes a specification an open loop at a rate.
+func openAt(s *experiment.Spec, rate float64) {
+	s.Arrival, s.Rate, s.Concurrency, s.Warmup = experiment.Arrival{Kind: experiment.PoissonArrival}, []float64{rate}, nil, 10
+}
+
 // driveDecided finds a seed with which the workers that become free at one
 // instant all send a request of one phase, or none. Which of them gets the last
 // measured request is otherwise decided by the order of goroutines.
@@ -232,10 +269,13 @@ seeds:
 		sink.check(t)
 		ties := 0
 		for i, samples := range sink.samples {
-			work := workload{spec: p.Spec, workers: p.Points[i].Load.Concurrency}
-			free := make([]experiment.Instant, work.workers) // since when
+			workers := p.Points[i].Load.Concurrency
+			if workers == 0 || len(p.Spec.Classes) > 0 || !p.Spec.Turns.IsZero() {
+				continue // nothing is sent at the instant at which something else ends
+			}
+			free := make([]experiment.Instant, workers) // since when
 			for worker := range free {
-				free[worker] = experiment.Instant(work.stagger(worker))
+				free[worker] = experiment.Instant(stagger(&p.Spec, workers, worker))
 			}
 			next := map[experiment.Instant]experiment.Phase{} // of those who were free at an instant
 			take := func(at experiment.Instant, phase experiment.Phase) bool {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/inferbook/inferbook/experiment"
+	"github.com/inferbook/inferbook/runner/stamp"
 )
 
 const (
@@ -39,7 +40,7 @@ func newTransport(cfg *ClientConfig) *http.Transport {
 		MaxIdleConnsPerHost: max(cfg.MaxConns, 2),
 		IdleConnTimeout:     idleConnTime,
 		TLSHandshakeTimeout: connect,
-		ReadBufferSize:      readSize,
+		ReadBufferSize:      readSize(cfg.MaxConns),
 	}
 	dial := cfg.Dial
 	if dial == nil {
@@ -50,7 +51,11 @@ func newTransport(cfg *ClientConfig) *http.Transport {
 		// The transport lets a dial outlive its request, for the next one's sake.
 		ctx, cancel := context.WithTimeout(ctx, connect)
 		defer cancel()
-		return dial(ctx, network, addr)
+		c, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return stamp.Wrap(c), nil
 	}
 	return t
 }
@@ -69,6 +74,7 @@ type exchange struct {
 	request Request
 	dialect dialect
 	now     func() experiment.Instant
+	anchor  time.Time // Instant 0
 	watch   *watch
 	abort   func() // ends the connection
 
@@ -76,6 +82,7 @@ type exchange struct {
 	document []byte  // of an answer that is not streamed
 	whole    bool    // all of it came
 	complete experiment.Instant
+	lag      time.Duration // how late the last byte was read
 	reads    int
 	response *http.Response // its status and header
 	refusal  []byte         // the body of an answer whose status is an error
@@ -83,11 +90,15 @@ type exchange struct {
 	mu                       sync.Mutex // the transport's goroutines write these
 	sent, connected, headers experiment.Instant
 	reused                   bool
+	log                      *stamp.Log // of the connection; nil = it does not stamp
 }
 
 // errRefused ends go-openai's call where the status is not 2xx: the exchange
 // holds the answer, which go-openai would only partly understand.
 var errRefused = errors.New("the server answered with an error status")
+
+// errAnswerTooLong ends the call where an answer that is not streamed has no end.
+var errAnswerTooLong = fmt.Errorf("the answer is longer than %d MB", completeLimit>>20)
 
 // errCompressed ends the call where the answer is compressed.
 var errCompressed = errors.New("the answer is compressed")
@@ -126,12 +137,19 @@ func (d doer) Do(req *http.Request) (*http.Response, error) {
 		return nil, errors.Join(errCompressed, resp.Body.Close())
 	}
 	if d.client.spec.Stream {
-		x.stream = newStream(resp.Body, x.now, x.abort)
+		x.stream = newStream(resp.Body, x.clock(), readSize(d.client.conns), x.abort)
 		out := *resp
 		out.Body = x.stream
 		return &out, nil
 	}
-	return x.readAll(resp)
+	return x.readAll(resp, readSize(d.client.conns))
+}
+
+// clock tells when the bytes of the last attempt arrived.
+func (x *exchange) clock() clock {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return clock{now: x.now, anchor: x.anchor, log: x.log}
 }
 
 // send makes one attempt.
@@ -140,12 +158,16 @@ func (x *exchange) send(req *http.Request, body []byte, t *http.Transport) (*htt
 		GotConn: func(info httptrace.GotConnInfo) {
 			x.mu.Lock()
 			x.connected, x.reused = x.now(), info.Reused
+			if c := stamp.Of(info.Conn); c != nil {
+				x.log = new(stamp.Log)
+				c.Attach(x.log)
+			}
 			x.mu.Unlock()
 			x.watch.enter(waiting)
 		},
 		GotFirstResponseByte: func() {
 			x.mu.Lock()
-			x.headers = x.now()
+			x.headers = clock{x.now, x.anchor, x.log}.arrived(0).at
 			x.mu.Unlock()
 		},
 	}
@@ -155,7 +177,7 @@ func (x *exchange) send(req *http.Request, body []byte, t *http.Transport) (*htt
 	attempt.Body, attempt.GetBody, attempt.ContentLength = io.NopCloser(bytes.NewReader(body)), nil, int64(len(body))
 	x.watch.enter(connecting)
 	x.mu.Lock()
-	x.sent, x.connected, x.headers, x.reused = x.now(), experiment.Never, experiment.Never, false
+	x.sent, x.connected, x.headers, x.reused, x.log = x.now(), experiment.Never, experiment.Never, false, nil
 	x.mu.Unlock()
 	return t.RoundTrip(attempt)
 }
@@ -188,31 +210,33 @@ func hungUp(err error) bool {
 }
 
 // readAll takes an answer that is not streamed, and stamps its last byte.
+// size is that of a read.
 // go-openai gets an empty object, since what it would decode is not looked at:
 // the work would only delay the worker's next request.
-func (x *exchange) readAll(resp *http.Response) (*http.Response, error) {
+func (x *exchange) readAll(resp *http.Response, size int) (*http.Response, error) {
 	defer resp.Body.Close()
-	buffer := readBuffers.Get().(*[]byte)
-	defer readBuffers.Put(buffer)
+	clock, last := x.clock(), arrival{}
+	buffer := takeBuffer(size)
+	defer giveBuffer(buffer)
 	for {
 		n, err := resp.Body.Read(*buffer)
-		at := x.now()
 		if n > 0 {
 			if x.reads++; x.reads == 1 {
 				x.watch.enter(streaming)
 			}
-			x.watch.progress(at)
-			x.complete = at
+			last = clock.arrived(x.reads)
+			x.watch.progress(last.at)
 			x.document = append(x.document, (*buffer)[:n]...)
 		}
 		if err == io.EOF {
 			if x.whole = true; x.reads == 0 {
-				x.complete = at
+				last = clock.read(0)
 			}
+			x.complete, x.lag = last.at, last.lag
 			break
 		}
 		if err == nil && len(x.document) > completeLimit {
-			err = fmt.Errorf("the answer is longer than %d MB", completeLimit>>20)
+			err = errAnswerTooLong
 		}
 		if err != nil {
 			return nil, err

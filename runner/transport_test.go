@@ -134,7 +134,7 @@ func TestConnectionBehaviour(t *testing.T) {
 	t.Run("32 one stamp a read, taken before anything is parsed", func(t *testing.T) {
 		stamps := 0
 		body := clientText("a") + clientText("b") + clientStop + clientDone
-		st := newStream(readCloser{strings.NewReader(body)}, func() experiment.Instant { stamps++; return experiment.Instant(stamps) }, func() {})
+		st := newStream(readCloser{strings.NewReader(body)}, clock{now: func() experiment.Instant { stamps++; return experiment.Instant(stamps) }}, 32<<10, func() {})
 		st.fill()
 		if stamps != 1 || len(st.queue) != 3 || st.queue[0] != st.queue[2] {
 			t.Errorf("%d stamps for one read, arrivals %v", stamps, st.queue)
@@ -343,7 +343,7 @@ func TestProxySaid(t *testing.T) {
 	}
 	proxy := newTransport(&cfg)
 	proxy.Proxy = http.ProxyURL(&url.URL{Scheme: "http", User: url.UserPassword("u", "hunter2"), Host: "proxy.test:3128"})
-	c.proxy = proxyFor(proxy, c.base)
+	c.proxies = []string{proxyFor(proxy, c.replicas[0].base)}
 	if d := cmp.Diff([]string{"requests go through the proxy http://proxy.test:3128, whose delay is in every time"}, c.Fallbacks()); d != "" {
 		t.Error(d)
 	}

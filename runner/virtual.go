@@ -6,16 +6,35 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/inferbook/inferbook/experiment"
 	"github.com/inferbook/inferbook/runner/sim"
+	"github.com/inferbook/inferbook/runner/workload"
 )
 
 // SimulatorConfig gives the simulated engine that a specification asks for.
 func SimulatorConfig(s experiment.Simulator, seed uint64) sim.Config {
 	return sim.Config{GPU: s.GPU, Count: s.Count, Model: s.Model, Runtime: s.Runtime, Precision: s.Precision, Seed: seed}
 }
+
+// VirtualFit is how the simulated engine counts prompts: four characters a token,
+// and the template of a chat's one message.
+func VirtualFit(endpoint experiment.Endpoint) workload.Fit {
+	f := workload.Fit{CharsPerToken: 4, Learned: true}
+	if endpoint == experiment.Chat {
+		f.Overhead = virtualAnswer + virtualMessage
+	}
+	return f
+}
+
+// The tokens that the simulated engine's template adds: to each message, and to open the answer.
+const (
+	virtualMessage = 4
+	virtualAnswer  = 3
+)
 
 // DoVirtual carries out the same plan on the simulated engine itself, in virtual
 // time: no HTTP, no waiting, and the same bytes each time. The engine's time 0 is
@@ -32,102 +51,247 @@ func (r *Run) DoVirtual(ctx context.Context, d sim.Deployment, stop <-chan struc
 	loop := sim.NewLoop(d, d.Seed, d.Jitter)
 	anchor := func() time.Time { return start.Add(loop.Now()) }
 	return r.each(ctx, stop, anchor, func(p *running) error {
-		v := &virtualLoop{
-			running: p, run: r, deployment: &d, loop: loop, base: loop.Now(),
-			gate: newGate(p.work.spec, p.work.workers), live: newLive(),
-			flights: make(map[string]*flight), sent: make([]int, p.work.workers), cancelled: experiment.Never,
+		v := &virtual{
+			running: p, run: r, deployment: &d, loop: loop, base: loop.Now(), ctx: ctx, stop: stop,
+			flights: make(map[string]*flight), verdict: cancelled,
 		}
-		return v.drive(ctx, stop)
+		return v.drive()
 	})
 }
 
-// virtualLoop runs one point on the discrete-event engine.
-type virtualLoop struct {
+// virtual runs one point on the discrete-event engine.
+type virtual struct {
 	*running
 	run        *Run
 	deployment *sim.Deployment
 	loop       *sim.Loop
 	base       time.Duration // the engine's time at the point's anchor
+	ctx        context.Context
+	stop       <-chan struct{}
 
-	gate    *gate
-	live    live
-	vitals  vitals
 	flights map[string]*flight // in flight, by the engine's ID
-	sent    []int              // requests, by worker
-	// cancelled is when requests were first cancelled; Never = none was.
-	cancelled experiment.Instant
-	sinkErr   error
-	err       error // the engine refused a request
+	// waiting are the requests that the cap holds back, first come first.
+	waiting []virtualWaiter
+	busy    int // requests of open lanes under the cap
+	// over is set once requests are cancelled, after which nothing is sent.
+	over    bool
+	begun   bool    // the loop runs
+	verdict verdict // of cancelled requests
+	grace   bool    // the wait for stragglers has begun
+	sinkErr error
+	err     error // the engine refused a request
+}
+
+// virtualWaiter is a request that waits for room under the cap.
+type virtualWaiter struct {
+	since experiment.Instant
+	phase experiment.Phase
+	send  func(now experiment.Instant)
 }
 
 // flight is one request in flight.
 type flight struct {
-	id      string
 	request Request
+	after   func(*experiment.Sample) // what its worker or conversation does next
 }
 
-func (v *virtualLoop) drive(ctx context.Context, stop <-chan struct{}) error {
-	for worker := range v.work.workers {
-		v.send(worker, experiment.Instant(v.work.stagger(worker)))
+func (v *virtual) drive() error {
+	workers := 0
+	for n, l := range v.lanes {
+		for i := range l.workers {
+			w := &virtualWorker{virtual: v, lane: n, id: i}
+			w.converse(experiment.Instant(stagger(v.spec, v.workers(), workers)))
+			workers++
+		}
 	}
-	simErr := errors.Join(v.loop.Run(func(t sim.Truth) { v.done(ctx, stop, t) }), v.err)
+	v.arrive(0)
+	v.begun = true
+	simErr := errors.Join(v.loop.Run(v.done), v.err)
 	v.point.Health = v.vitals.health(stampSimulator)
+	v.held.addTo(&v.point.Health)
 	err := v.gate.finish(&v.point, v.sinkErr)
 	if simErr != nil {
 		v.point.Status = experiment.Failed
 		err = errors.Join(fmt.Errorf("simulating point %d: %w", v.point.Ordinal, simErr), err)
 	}
-	last := v.live.progress(v.work.spec, max(v.gate.end, 0))
+	last := v.progress(max(v.gate.end, 0))
 	last.Finished = true
 	v.watch(last)
 	return err
 }
 
-// send gives a worker that is free at an instant its next request, if there is one.
-func (v *virtualLoop) send(worker int, due experiment.Instant) {
-	t, ok := v.gate.admit(worker, due)
+// at calls f at an instant, unless sending is over by then.
+func (v *virtual) at(due experiment.Instant, f func()) {
+	v.loop.At(v.base+due.Sub(0), func() {
+		if !v.over {
+			f()
+		}
+	})
+}
+
+// virtualWorker is a worker of a closed lane.
+type virtualWorker struct {
+	*virtual
+	lane, id          int
+	k, sent, failures int
+}
+
+// converse begins the worker's next conversation, a pause after an instant.
+func (w *virtualWorker) converse(free experiment.Instant) {
+	c := w.conversation(w.lane, w.id, w.k)
+	due := free.Add(w.gen.Pause(c.place, c.entry.Class))
+	w.k++
+	w.later(due, func() { w.turn(c, 0, due) })
+}
+
+// turn sends a turn that is due now, and what follows from its answer.
+func (w *virtualWorker) turn(c *conversation, turn int, due experiment.Instant) {
+	t, ok := w.gate.admit(w.lane, w.id, due)
+	w.check(due)
 	if !ok {
 		return
 	}
-	k := v.sent[worker]
-	v.sent[worker]++
-	f := &flight{
-		// Of arrivals at one instant the engine serves the one with the least ID first,
-		// so these sort as the ones that go over HTTP do.
-		id:      v.work.requestID(worker, k),
-		request: v.work.address(worker, k, v.work.request(worker, k), t, due),
-	}
-	err := v.loop.Submit(sim.Request{
-		ID: f.id, Arrive: v.base + due.Sub(0),
-		PromptTokens: v.promptTokens(f.request.Prompt),
-		MaxTokens:    f.request.MaxTokens, OutputTokens: f.request.MaxTokens,
+	r := w.request(c, turn, w.sent, t, due)
+	w.sent++
+	w.submit(r, w.requestID(c, turn, w.sent-1), due, func(s *experiment.Sample) {
+		next := s.End
+		if w.failures++; s.Outcome == experiment.OK {
+			w.failures = 0
+		} else {
+			next = next.Add(pause(w.failures, s.RetryAfter))
+		}
+		if c.answered(&r, s, virtualAnswerText(s), turn) {
+			next = next.Add(c.entry.Turns[turn+1].Think)
+			w.later(next, func() { w.turn(c, turn+1, next) })
+			return
+		}
+		if !w.over {
+			w.converse(next)
+		}
 	})
-	if err != nil {
-		v.err = err
-		v.gate.halt(due)
-		v.cancel(due, func(*flight) bool { return true })
-		return
-	}
-	v.flights[f.id] = f
 }
 
-// promptTokens counts a prompt as the simulated server does: four characters a
-// token, rounded up, and seven tokens of chat template.
-func (v *virtualLoop) promptTokens(text string) int {
-	n := (len([]rune(text)) + 3) / 4
-	if v.work.spec.Endpoint == experiment.Chat {
-		n += 7
+// later does at once what is due at once, so that requests which follow on each
+// other need no event between them.
+func (v *virtual) later(due experiment.Instant, f func()) {
+	if v.base+due.Sub(0) > v.loop.Now() || !v.begun {
+		v.at(due, f)
+	} else if !v.over {
+		f()
+	}
+}
+
+// arrive sets the clock for the i-th entry of the schedule.
+func (v *virtual) arrive(i int) {
+	if i >= len(v.schedule) {
+		return
+	}
+	e := &v.schedule[i]
+	due := experiment.Instant(e.At)
+	v.at(due, func() {
+		c := v.arrival(i)
+		v.enter(e.phase, due, func(now experiment.Instant) { v.arrivalTurn(c, e, 0, due, now) })
+		if v.gate.keepsUp() && !v.gate.halted.Happened() && !v.gate.settled(due) {
+			v.arrive(i + 1)
+		}
+	})
+}
+
+// enter sends a request of an open lane that is due now, or queues it under the cap.
+func (v *virtual) enter(phase experiment.Phase, due experiment.Instant, send func(now experiment.Instant)) {
+	v.gate.arrive(due)
+	if limit := v.spec.MaxConcurrency; limit > 0 && v.busy >= limit {
+		v.waiting = append(v.waiting, virtualWaiter{due, phase, send})
+		return
+	}
+	v.busy++
+	send(due)
+}
+
+// leave gives the room of a request of an open lane to the next one that waits.
+func (v *virtual) leave(now experiment.Instant) {
+	v.busy--
+	if len(v.waiting) == 0 || v.over {
+		return
+	}
+	next := v.waiting[0]
+	v.waiting = v.waiting[1:]
+	v.busy++
+	v.held.add(next.phase, now.Sub(next.since))
+	next.send(now)
+}
+
+// arrivalTurn sends a turn of an arrival's conversation at now.
+func (v *virtual) arrivalTurn(c *conversation, e *planned, turn int, due, now experiment.Instant) {
+	rest := len(c.entry.Turns) - turn
+	t, ok := v.gate.admitArrival(e.lane, e.phase, now)
+	if !ok {
+		v.gate.abandon(e.lane, rest, e.phase)
+		v.check(now)
+		v.leave(now)
+		return
+	}
+	v.check(now)
+	r := v.request(c, turn, 0, t, due)
+	v.submit(r, v.requestID(c, turn, 0), now, func(s *experiment.Sample) {
+		if !c.answered(&r, s, virtualAnswerText(s), turn) {
+			v.gate.abandon(e.lane, rest-1, e.phase)
+			v.check(s.End)
+			v.leave(s.End)
+			return
+		}
+		v.leave(s.End)
+		next := s.End.Add(c.entry.Turns[turn+1].Think)
+		v.later(next, func() {
+			v.enter(e.phase, next, func(now experiment.Instant) { v.arrivalTurn(c, e, turn+1, next, now) })
+		})
+	})
+}
+
+// submit hands a request to the engine at now. Of arrivals at one instant the
+// engine serves the one with the least ID first, so these sort as the ones that go
+// over HTTP do.
+func (v *virtual) submit(r Request, id string, now experiment.Instant, after func(*experiment.Sample)) {
+	r.Sample.Sent = now
+	err := v.loop.Submit(sim.Request{
+		ID: id, Arrive: v.base + now.Sub(0), PromptTokens: v.promptTokens(&r), MaxTokens: r.MaxTokens, OutputTokens: r.MaxTokens,
+	})
+	if err != nil {
+		v.err = errors.Join(v.err, err)
+		v.gate.halt(now)
+		v.cancel(func(*flight) bool { return true })
+		return
+	}
+	v.flights[id] = &flight{r, after}
+}
+
+// promptTokens counts a prompt as the simulated server does.
+func (v *virtual) promptTokens(r *Request) int {
+	count := func(text string) int { return (utf8.RuneCountInString(text) + 3) / 4 }
+	if v.spec.Endpoint != experiment.Chat {
+		text := r.Prompt
+		for _, m := range slices.Backward(r.History) {
+			text = m.Content + "\n" + text
+		}
+		return count(text)
+	}
+	n := virtualAnswer + virtualMessage + count(r.Prompt)
+	for _, m := range r.History {
+		n += virtualMessage + count(m.Content)
 	}
 	return n
 }
 
-// done takes a request that the engine has finished, and sends the worker's next.
-func (v *virtualLoop) done(ctx context.Context, stop <-chan struct{}, t sim.Truth) {
+// virtualAnswerText stands for the text of an answer: as long as the simulated
+// server's, whose tokens are all of four characters.
+func virtualAnswerText(s *experiment.Sample) string {
+	return strings.Repeat(" the", max(0, s.OutputTokens))
+}
+
+// done takes a request that the engine has finished, and lets its worker go on.
+func (v *virtual) done(t sim.Truth) {
 	f := v.flights[t.ID]
 	delete(v.flights, t.ID)
-	if v.cancelled.Happened() && f.request.Sample.Scheduled > v.cancelled {
-		return // all first requests are submitted at once, and this one's time had not come
-	}
 	s := v.sample(f, t)
 	v.gate.done(&s)
 	v.live.add(&s)
@@ -136,22 +300,34 @@ func (v *virtualLoop) done(ctx context.Context, stop <-chan struct{}, t sim.Trut
 		v.sinkErr = err
 		v.gate.halt(s.End)
 	}
-	if stopped(ctx, stop) {
+	if stopped(v.ctx, v.stop) {
 		v.gate.halt(s.End)
 	}
+	v.check(s.End)
+	f.after(&s)
+}
+
+// check does what follows from the gate's state at now.
+func (v *virtual) check(now experiment.Instant) {
 	switch {
-	case v.sinkErr != nil || v.gate.err != nil || ctx.Err() != nil:
-		v.cancel(s.End, func(*flight) bool { return true })
-	case v.gate.settled(s.End):
-		v.cancel(s.End, func(f *flight) bool { return f.request.Sample.Phase != experiment.Measured })
-	default:
-		v.send(s.Worker, s.End)
+	case v.sinkErr != nil || v.gate.err != nil || v.ctx.Err() != nil:
+		v.cancel(func(*flight) bool { return true })
+	case v.gate.settled(now):
+		v.cancel(func(f *flight) bool { return f.request.Sample.Phase != experiment.Measured })
+	}
+	if wait := v.gate.patience(now); wait > 0 && !v.grace {
+		v.grace = true
+		v.at(now.Add(wait), func() {
+			limit := graceError(wait)
+			v.verdict = verdict{experiment.Timeout, limit.Error()}
+			v.cancel(func(*flight) bool { return true })
+		})
 	}
 }
 
-// cancel stops requests at now, the present. The engine tells of each in its own time.
-func (v *virtualLoop) cancel(now experiment.Instant, which func(*flight) bool) {
-	v.cancelled = earlier(v.cancelled, now)
+// cancel stops requests in flight, at the present. The engine tells of each in its own time.
+func (v *virtual) cancel(which func(*flight) bool) {
+	v.over = true
 	for _, id := range slices.Sorted(maps.Keys(v.flights)) {
 		if which(v.flights[id]) {
 			v.loop.Cancel(id)
@@ -160,15 +336,17 @@ func (v *virtualLoop) cancel(now experiment.Instant, which func(*flight) bool) {
 }
 
 // sample makes of the engine's truth what a client would have seen.
-func (v *virtualLoop) sample(f *flight, t sim.Truth) experiment.Sample {
+func (v *virtual) sample(f *flight, t sim.Truth) experiment.Sample {
 	at := func(d time.Duration) experiment.Instant { return experiment.Instant(d - v.base) }
 	s := f.request.Sample
 	s.Sent, s.End = at(t.Arrive), at(t.Finish)
-	s.PromptHash = textHash([]byte(f.request.Prompt))
-	if v.work.spec.KeepText {
+	if s.Turn == 0 { // the later ones hold the answers' text, which there is none of
+		s.PromptHash = textHash([]byte(f.request.Prompt))
+	}
+	if v.spec.KeepText {
 		s.Prompt = f.request.Prompt
 	}
-	if n := len(t.TokenTimes); n > 0 && v.work.spec.Stream {
+	if n := len(t.TokenTimes); n > 0 && v.spec.Stream {
 		s.FirstEvent, s.FirstContent, s.LastContent = at(t.TokenTimes[0]), at(t.TokenTimes[0]), at(t.TokenTimes[n-1])
 		s.Events, s.Reads, s.Model = n, n, v.deployment.ServedName
 		for i := 1; i < n; i++ {
@@ -176,7 +354,7 @@ func (v *virtualLoop) sample(f *flight, t sim.Truth) experiment.Sample {
 		}
 	}
 	if t.FinishReason == sim.FinishAbort {
-		s.Outcome, s.Error = cancelled.outcome, cancelled.sentence
+		s.Outcome, s.Error = v.verdict.outcome, v.verdict.sentence
 		if s.Events > 0 {
 			s.OutputTokens, s.Counted = s.Events, experiment.CountedEvents
 		}

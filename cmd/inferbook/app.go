@@ -42,10 +42,10 @@ EXAMPLES
 {{.UsageText}}
 {{if .Description}}
 {{.Description}}
-{{end}}{{if .VisibleFlags}}
-FLAGS{{range .VisibleFlags}}
+{{end}}{{if .VisibleFlags}}{{range .VisibleFlagCategories}}
+{{if .Name}}{{slice .Name 2}}{{else}}FLAGS{{end}}{{range .Flags}}
   {{.}}{{end}}
-{{end}}`
+{{end}}{{end}}`
 
 const groupHelp = `{{.HelpName}}: {{.Usage}}
 
@@ -66,7 +66,7 @@ func (p *program) app() *cli.App {
 		Usage:                 "a lab notebook for LLM inference",
 		CustomAppHelpTemplate: appHelp,
 		Writer:                p.out, ErrWriter: p.err,
-		HideVersion: true, HideHelpCommand: true,
+		HideVersion: true, HideHelpCommand: true, DisableSliceFlagSeparator: true,
 		ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return appFlagError(err) },
 		Action: func(c *cli.Context) error {
@@ -89,7 +89,7 @@ func (p *program) commands() []*cli.Command {
 	return []*cli.Command{
 		p.demoCommand(), p.initCommand(), p.runCommand(), p.lsCommand(), p.showCommand(), p.curveCommand(), p.costCommand(),
 		p.noteCommand(), p.readingsCommand(), p.reportCommand(), p.simCommand(), p.tagCommand(), p.renameCommand(), p.rmCommand(),
-		p.restoreCommand(), p.backupCommand(), p.sqlCommand(), p.versionCommand(), p.completionCommand(),
+		p.restoreCommand(), p.backupCommand(), p.sqlCommand(), p.specCommand(), p.workloadsCommand(), p.selftestCommand(), p.versionCommand(), p.completionCommand(),
 	}
 }
 

@@ -136,6 +136,10 @@ func flagError(c *cli.Command, err error) error {
 	if m := badValue.FindStringSubmatch(text); m != nil {
 		return usage("%s is %q, which is not %s", dashed(m[2]), m[1], valueKind(c, m[2]))
 	}
+	if names, ok := strings.CutPrefix(text, "Cannot use two forms of the same flag: "); ok {
+		short, long, _ := strings.Cut(names, " ")
+		return usage("%s and %s are two names of one thing; give one of them", dashed(short), dashed(long))
+	}
 	return usage("%s: %w", c.Name, err)
 }
 

@@ -147,8 +147,9 @@ func (p *program) printCosts(v *view, costs []analysis.Cost) {
 		one.Price.USDHour, one.GPUs, one.Price.Date.Format(time.DateOnly), one.Price.Source, one.Utilisation*100, tokens(one.MeanPrompt), tokens(one.MeanOutput))
 	fmt.Fprintf(p.out, "USD per million tokens; allocated: an output token bears %g times an input token; failed requests cost time and yield nothing\n\n", one.PriceRatio)
 	var rows [][]any
+	load, level := loadColumn(v.Curve)
 	for _, cost := range costs {
-		rows = append(rows, []any{cost.Level.Concurrency, interval(cost.OutputOnly, usd), usd(cost.Total.Value), usd(cost.AllocatedInput.Value),
+		rows = append(rows, []any{level(cost.Level), interval(cost.OutputOnly, usd), usd(cost.Total.Value), usd(cost.AllocatedInput.Value),
 			usd(cost.AllocatedOutput.Value), usd(cost.PerThousandRequests.Value), ms(cost.TTFTP95.Value), ms(cost.TPOTP95.Value)})
 	}
 	outputOnly := "output only"
@@ -158,7 +159,7 @@ func (p *program) printCosts(v *view, costs []analysis.Cost) {
 	case repeats > 1:
 		outputOnly += " (min–max over repeats)"
 	}
-	p.fit([]any{"C", outputOnly, "total", "allocated in", "allocated out", "per 1,000 requests", "TTFT p95", "TPOT p95"}, rows,
+	p.fit([]any{load, outputOnly, "total", "allocated in", "allocated out", "per 1,000 requests", "TTFT p95", "TPOT p95"}, rows,
 		"TPOT p95", "TTFT p95", "per 1,000 requests")
 	var warnings []string
 	for _, cost := range costs {

@@ -28,7 +28,7 @@ func (p *program) curveCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "draw into `FILE`, or every figure into FOLDER/"},
 			&cli.StringFlag{Name: "figure", Usage: "`KIND` of figure: " + strings.Join(figureKinds, ", "), Value: "ttft"},
-			&cli.IntFlag{Name: "at", Usage: "the load `LEVEL` of a timeline", DefaultText: "the highest"},
+			&cli.Float64Flag{Name: "at", Usage: "the load `LEVEL` of a timeline, a concurrency or a rate", DefaultText: "the highest"},
 			jsonFlag(), dbFlag(),
 		},
 		Action: p.curveAction,
@@ -78,7 +78,7 @@ func (p *program) curveAction(c *cli.Context) error {
 		_, err = p.drawAll(c.Context, nb, views, out, figure.SVG)
 		return err
 	}
-	f, err := drawOne(c.Context, nb, views, c.String("figure"), c.Int("at"))
+	f, err := drawOne(c.Context, nb, views, c.String("figure"), c.Float64("at"))
 	if err != nil {
 		return err
 	}
@@ -117,13 +117,13 @@ func (p *program) views(c *cli.Context, nb *store.Notebook) ([]*view, error) {
 func curvesOf(views []*view) []analysis.Curve {
 	var curves []analysis.Curve
 	for _, v := range views {
-		curves = append(curves, v.Curve)
+		curves = append(curves, v.Curves...)
 	}
 	return curves
 }
 
 // drawOne draws one figure of the kind asked for.
-func drawOne(ctx context.Context, nb *store.Notebook, views []*view, kind string, at int) (*figure.Figure, error) {
+func drawOne(ctx context.Context, nb *store.Notebook, views []*view, kind string, at float64) (*figure.Figure, error) {
 	switch kind {
 	case "ttft":
 		return figure.ThroughputVsTTFT(curvesOf(views))
@@ -177,7 +177,7 @@ func drawECDF(ctx context.Context, nb *store.Notebook, v *view) (*figure.Figure,
 }
 
 // drawTimeline draws the requests of one point.
-func drawTimeline(ctx context.Context, nb *store.Notebook, v *view, at int) (*figure.Figure, error) {
+func drawTimeline(ctx context.Context, nb *store.Notebook, v *view, at float64) (*figure.Figure, error) {
 	if len(v.Points) == 0 {
 		return nil, fmt.Errorf("%s has no point to draw", v.Experiment.Alias())
 	}
@@ -185,13 +185,13 @@ func drawTimeline(ctx context.Context, nb *store.Notebook, v *view, at int) (*fi
 	var have []string
 	for i := range v.Curve.Levels {
 		l := &v.Curve.Levels[i]
-		have = append(have, fmt.Sprint(l.Load.Concurrency))
-		if l.Load.Concurrency == at || at == 0 {
+		have = append(have, num(l.Load.Level()))
+		if l.Load.Level() == at || at == 0 {
 			found = &l.Points[0]
 		}
 	}
 	if found == nil {
-		return nil, usage("%s has no level %d; it has %s", v.Experiment.Alias(), at, strings.Join(have, ", "))
+		return nil, usage("%s has no level %g; it has %s", v.Experiment.Alias(), at, strings.Join(have, ", "))
 	}
 	var samples []experiment.Sample
 	for s, err := range nb.Samples(ctx, found.Point.ID) {

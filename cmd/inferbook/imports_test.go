@@ -18,17 +18,18 @@ var mayImport = map[string][]string{
 	"runner/sim":         {},
 	"runner/probe":       {"experiment", "runner/sim"},
 	"runner/arrival":     {"experiment"},
+	"runner/lag":         {},
 	"runner/dataset":     {},
 	"runner/workload":    {"experiment", "runner/dataset"},
 	"runner/stamp":       {},
-	"runner/selftest":    {"experiment", "runner", "runner/arrival", "runner/dataset", "runner/sim", "runner/stamp", "runner/workload"},
-	"runner":             {"experiment", "runner/arrival", "runner/dataset", "runner/sim", "runner/stamp", "runner/workload"},
+	"runner/selftest":    {"experiment", "runner", "runner/arrival", "runner/dataset", "runner/lag", "runner/sim", "runner/stamp", "runner/workload"},
+	"runner":             {"experiment", "runner/arrival", "runner/dataset", "runner/lag", "runner/sim", "runner/stamp", "runner/workload"},
 	"experiment/foreign": {"experiment"},
 	"reports/figure":     {"analysis", "experiment"},
 	"reports":            {"analysis", "experiment", "reports/figure"},
 	"notes":              {"experiment"},
 	"cmd/inferbook": {"analysis", "experiment", "experiment/store", "notes", "reports", "reports/figure",
-		"experiment/foreign", "runner", "runner/arrival", "runner/dataset", "runner/probe", "runner/selftest", "runner/sim", "runner/stamp", "runner/workload"},
+		"experiment/foreign", "runner", "runner/arrival", "runner/dataset", "runner/lag", "runner/probe", "runner/selftest", "runner/sim", "runner/stamp", "runner/workload"},
 }
 
 // oneDoor names the only package of ours that may import a library itself.

@@ -42,7 +42,8 @@ type lsView struct {
 	OK           int               `json:"ok"`
 	Sent         int               `json:"sent"`
 	PeakTokS     *float64          `json:"peak_output_tok_s"`
-	PeakLoad     int               `json:"peak_concurrency"`
+	PeakLoad     experiment.Load   `json:"peak_load"`
+	Workload     string            `json:"workload"`
 	TTFTP95      *float64          `json:"ttft_p95_ms_at_peak"`
 	OutputTokens int               `json:"output_tokens"`
 	InputTokens  int               `json:"input_tokens"`
@@ -84,11 +85,11 @@ func (p *program) lsAction(c *cli.Context) error {
 		if v.Status != experiment.Complete {
 			name = strings.TrimSpace(name + " (" + string(v.Status) + ")")
 		}
-		rows = append(rows, []any{v.Alias, name, when(list[i].Started), v.Label, fmt.Sprintf("%d→%d", v.InputTokens, v.OutputTokens), v.Points,
+		rows = append(rows, []any{v.Alias, name, when(list[i].Started), v.Label, v.Workload, v.Points,
 			fmt.Sprintf("%d/%d", v.OK, v.Sent), num(orNaN(v.PeakTokS)), atLoad(v.PeakLoad), ms(orNaN(v.TTFTP95)), strings.Join(v.Tags, " ")})
 	}
-	p.fit([]any{"", "name", "when", "what ran", "tokens", "points", "ok/sent", "peak tok/s", "at", "TTFT p95 there", "tags"}, rows,
-		"points", "tokens", "tags", "TTFT p95 there", "when", "ok/sent")
+	p.fit([]any{"", "name", "when", "what ran", "asked for", "points", "ok/sent", "peak tok/s", "at", "TTFT p95 there", "tags"}, rows,
+		"points", "asked for", "tags", "TTFT p95 there", "when", "ok/sent")
 	return nil
 }
 
@@ -131,13 +132,14 @@ func current(l store.Listed) bool {
 func lsViewOf(l store.Listed) lsView {
 	v := lsView{Alias: l.Alias(), ID: l.ID, Name: l.Name, Status: l.Status, Started: l.Started.UTC().Format("2006-01-02T15:04:05Z"),
 		Label: l.Environment.Label(), Simulated: l.Environment.Simulated(), Tags: l.Tags, Points: l.Points,
-		InputTokens: l.Spec.InputTokens.Nominal(), OutputTokens: l.Spec.OutputTokens.Nominal()}
+		InputTokens: l.Spec.InputTokens.Nominal(), OutputTokens: l.Spec.OutputTokens.Nominal(),
+		Workload: analysis.WorkloadText(&l.Spec)}
 	for _, f := range l.Figures {
 		v.OK, v.Sent = v.OK+f.OK, v.Sent+f.Sent
 		if math.IsNaN(f.OutputTokS) || v.PeakTokS != nil && f.OutputTokS <= *v.PeakTokS {
 			continue
 		}
-		v.PeakTokS, v.PeakLoad = &f.OutputTokS, f.Load.Concurrency
+		v.PeakTokS, v.PeakLoad = &f.OutputTokS, f.Load
 		v.TTFTP95 = nil
 		if !math.IsNaN(f.TTFTP95ms) {
 			v.TTFTP95 = &f.TTFTP95ms
@@ -153,9 +155,9 @@ func orNaN(v *float64) float64 {
 	return *v
 }
 
-func atLoad(c int) string {
-	if c == 0 {
+func atLoad(l experiment.Load) string {
+	if l == (experiment.Load{}) {
 		return "–"
 	}
-	return fmt.Sprintf("C=%d", c)
+	return l.String()
 }

@@ -24,7 +24,7 @@ func (p *program) noteCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "reading", Aliases: []string{"r"}, Usage: "the `SLUG` of a reading that explains it (may be repeated)"},
 			&cli.StringFlag{Name: "message", Aliases: []string{"m"}, Usage: "the note's `TEXT`, Markdown (default: ask $EDITOR)"},
-			&cli.IntFlag{Name: "at", Usage: "the load `LEVEL` that the note is about", DefaultText: "the whole experiment"},
+			&cli.Float64Flag{Name: "at", Usage: "the load `LEVEL`, a concurrency or a rate, that the note is about", DefaultText: "the whole experiment"},
 			&cli.StringFlag{Name: "edit", Usage: "change the text of `NOTE`, such as note-4"},
 			jsonFlag(), dbFlag(),
 		},
@@ -59,7 +59,7 @@ func (p *program) noteAction(c *cli.Context) error {
 		}
 	}
 	if c.IsSet("at") {
-		if n.PointID, err = pointAt(c.Context, nb, e, c.Int("at")); err != nil {
+		if n.PointID, err = pointAt(c.Context, nb, e, c.Float64("at")); err != nil {
 			return err
 		}
 	}
@@ -84,19 +84,19 @@ func (p *program) noteAction(c *cli.Context) error {
 }
 
 // pointAt finds the first point at a level.
-func pointAt(ctx context.Context, nb *store.Notebook, e *experiment.Experiment, c int) (string, error) {
+func pointAt(ctx context.Context, nb *store.Notebook, e *experiment.Experiment, level float64) (string, error) {
 	points, err := nb.Points(ctx, e.ID)
 	if err != nil {
 		return "", err
 	}
 	var have []string
 	for _, pt := range points {
-		if pt.Load.Concurrency == c {
+		if pt.Load.Level() == level {
 			return pt.ID, nil
 		}
-		have = append(have, fmt.Sprint(pt.Load.Concurrency))
+		have = append(have, num(pt.Load.Level()))
 	}
-	return "", usage("%s has no level %d; it has %s", e.Alias(), c, strings.Join(unique(have), ", "))
+	return "", usage("%s has no level %g; it has %s", e.Alias(), level, strings.Join(unique(have), ", "))
 }
 
 func (p *program) editNote(c *cli.Context, nb *store.Notebook) error {

@@ -28,6 +28,9 @@ func (p *program) newProgress(plan runner.Plan) *progress {
 // show is called by the runner a few times a second and at the end of each point.
 func (g *progress) show(s runner.Progress) {
 	name := fmt.Sprintf("%s, %d of %d", s.Point.Load, s.PointIndex+1, s.Points)
+	if s.Points == 0 { // a search decides as it goes
+		name = fmt.Sprintf("%s, point %d", s.Point.Load, s.PointIndex+1)
+	}
 	if s.Point.Repeat > 0 {
 		name += fmt.Sprintf(" (repeat %d)", s.Point.Repeat+1)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/inferbook/inferbook/analysis"
 	"github.com/inferbook/inferbook/experiment"
 	"github.com/inferbook/inferbook/experiment/store"
 	"github.com/inferbook/inferbook/reports"
@@ -103,12 +104,16 @@ func (p *program) material(c *cli.Context, nb *store.Notebook, views []*view, pa
 		m.Readings[r.Slug] = r
 	}
 	for _, v := range views {
-		item := reports.Item{Experiment: *v.Experiment, Curve: v.Curve, Points: v.Points, Notes: v.Notes}
-		item.Costs, err = costsOf(c.Context, nb, v, 0, c.Float64("utilisation"), c.Float64("price-ratio"))
-		if err != nil {
-			item.NoCost = err.Error()
+		for _, curve := range v.Curves {
+			item := reports.Item{Experiment: *v.Experiment, Curve: curve, Points: pointsOf(curve), Notes: v.Notes}
+			one := *v
+			one.Curve = curve
+			item.Costs, err = costsOf(c.Context, nb, &one, 0, c.Float64("utilisation"), c.Float64("price-ratio"))
+			if err != nil {
+				item.NoCost = err.Error()
+			}
+			m.Experiments = append(m.Experiments, item)
 		}
-		m.Experiments = append(m.Experiments, item)
 	}
 	folder := strings.TrimSuffix(path, filepath.Ext(path)) + "-figures"
 	drawn, err := p.drawAll(c.Context, nb, views, folder, figure.SVG)
@@ -211,4 +216,13 @@ func (p *program) reportHTML(c *cli.Context) error {
 	}
 	fmt.Fprintln(p.out, out)
 	return nil
+}
+
+// pointsOf gives the points of a curve, in the order of its levels.
+func pointsOf(c analysis.Curve) []analysis.PointSummary {
+	var points []analysis.PointSummary
+	for _, l := range c.Levels {
+		points = append(points, l.Points...)
+	}
+	return points
 }

@@ -21,8 +21,21 @@ func (p *program) printResult(v *view) {
 	e := v.Experiment
 	fmt.Fprintf(p.out, "%s  %s\n", p.bold(e.Title()), e.Environment.Label())
 	fmt.Fprintf(p.out, "%s\n\n", workloadLine(e))
-	p.printLevels(v.Curve, e.Spec.Stream)
-	p.printLandmarks(v.Curve)
+	for _, c := range v.Curves {
+		if c.Variant != "" {
+			fmt.Fprintf(p.out, "%s\n", c.Variant)
+		}
+		p.printLevels(c, &e.Spec)
+		p.printClasses(c)
+		p.printLandmarks(c)
+		if c.Variant != "" {
+			fmt.Fprintln(p.out)
+		}
+	}
+	if v.Search != nil {
+		fmt.Fprintf(p.out, "\n%s %s\n", p.bold("The largest load that holds "+e.Spec.SLO.String()+":"), v.Search.Sure)
+	}
+	p.printInstrument(v)
 	p.printFailures(v.Failures)
 	p.printWarnings(v)
 }
@@ -32,31 +45,52 @@ func (p *program) printResult(v *view) {
 func (p *program) printBarren(v *view) {
 	e := v.Experiment
 	fmt.Fprintf(p.out, "%s  %s\n%s\n\n", p.bold(e.Title()), e.Environment.Label(), workloadLine(e))
-	p.printLevels(v.Curve, e.Spec.Stream)
+	for _, c := range v.Curves {
+		p.printLevels(c, &e.Spec)
+	}
 }
 
 // workloadLine says in one line what was asked.
 func workloadLine(e *experiment.Experiment) string {
 	s := e.Spec
 	parts := []string{fmt.Sprintf("%s, %s", s.Endpoint, streamWord(s.Stream))}
-	if s.Prompt != "" {
-		parts = append(parts, "a fixed prompt")
-	} else {
-		parts = append(parts, fmt.Sprintf("%s → %s tokens ±%g %%", s.InputTokens, s.OutputTokens, s.Jitter*100))
+	text := analysis.WorkloadText(&s)
+	if _, fixed := s.InputTokens.Fixed(); fixed && s.Jitter > 0 && s.Prompt == "" && s.Data == nil {
+		text += fmt.Sprintf(" ±%g %%", s.Jitter*100)
 	}
+	parts = append(parts, text)
 	switch {
 	case s.Requests > 0 && s.Duration > 0:
 		parts = append(parts, fmt.Sprintf("n=%d or %s a point", s.Requests, time.Duration(s.Duration)))
 	case s.Duration > 0:
 		parts = append(parts, fmt.Sprintf("%s a point", time.Duration(s.Duration)))
-	default:
+	case s.Requests > 0:
 		parts = append(parts, fmt.Sprintf("n=%d a point", s.Requests))
 	}
-	parts = append(parts, fmt.Sprintf("closed loop, %d warm-up a worker left out", s.Warmup), repeatsWord(s.Repeats))
+	parts = append(parts, arrivalWord(&s), repeatsWord(s.Repeats))
 	if e.Environment.Simulated() {
 		parts = append(parts, "simulated ("+e.Environment.Get(experiment.KeyCalibration).Value+")")
 	}
 	return strings.Join(parts, " · ")
+}
+
+// arrivalWord says when requests are sent.
+func arrivalWord(s *experiment.Spec) string {
+	switch {
+	case len(s.Classes) > 0 && s.Classes[0].Weight == 0:
+		return "a loop for each class"
+	case s.Arrival.Open():
+		text := "open loop, " + s.Arrival.String()
+		if s.MaxConcurrency > 0 {
+			text += fmt.Sprintf(", at most %d in flight", s.MaxConcurrency)
+		}
+		if s.Warmup > 0 {
+			text += fmt.Sprintf(", first %d left out", s.Warmup)
+		}
+		return text
+	default:
+		return fmt.Sprintf("closed loop, %d warm-up a worker left out", s.Warmup)
+	}
 }
 
 func streamWord(stream bool) string {
@@ -73,70 +107,6 @@ func repeatsWord(n int) string {
 	return fmt.Sprintf("%d repeats, shuffled", n)
 }
 
-// printLevels prints one line a load level. Square brackets hold 95 % intervals,
-// parentheses the range over repeats that are too few for one.
-func (p *program) printLevels(c analysis.Curve, stream bool) {
-	rate, sure := "out tok/s", " [95 %]"
-	repeats := mostRepeats(c)
-	switch {
-	case repeats >= analysis.RepeatsForInterval:
-		rate += sure
-	case repeats > 1:
-		sure = " (min–max)"
-		rate += sure
-	}
-	ttft, e2e := "TTFT p95"+sure, "E2E p95"+sure
-	header := []any{"C", "ok/sent", rate, "req/s", "TTFT p50", ttft, "TPOT p50", "TPOT p95", "E2E p50", e2e, "decoding"}
-	if !stream {
-		header = []any{"C", "ok/sent", rate, "req/s", "E2E p50", e2e}
-	}
-	var rows [][]any
-	for _, l := range c.Levels {
-		ok, sent := 0, 0
-		for _, pt := range l.Points {
-			ok, sent = ok+pt.OK, sent+pt.Sent
-		}
-		row := []any{l.Load.Concurrency, fmt.Sprintf("%d/%d", ok, sent), interval(l.OutputThroughput, num), num(l.RequestRate.Value)}
-		if stream {
-			row = append(row, ms(l.TTFTP50.Value), interval(l.TTFTP95, ms),
-				ms(l.TPOTP50.Value), ms(l.TPOTP95.Value))
-		}
-		row = append(row, ms(l.E2EP50.Value), interval(l.E2EP95, ms))
-		if stream {
-			row = append(row, num(l.BRun.Value))
-		}
-		rows = append(rows, row)
-	}
-	spare := []string{e2e, ttft, "decoding", "req/s", "TPOT p50", "E2E p50"}
-	if repeats > 1 {
-		spare = slices.Insert(spare, 2, rate)
-	}
-	printed := p.fit(header, rows, spare...)
-	fmt.Fprintln(p.out, legend(repeats, slices.Contains(printed, any(e2e))))
-}
-
-// mostRepeats is the number of repeats of the level that has the most.
-func mostRepeats(c analysis.Curve) int {
-	most := 0
-	for _, l := range c.Levels {
-		most = max(most, len(l.Points))
-	}
-	return most
-}
-
-// legend says what stands beside the figures of a table of levels.
-func legend(repeats int, all bool) string {
-	switch {
-	case !all:
-		return "intervals are left out for want of room; a terminal of 140 columns and `show --json` have them"
-	case repeats >= analysis.RepeatsForInterval:
-		return "[95 %]: where the median of many such repeats lies with 95 % confidence, from the ranks of these repeats"
-	case repeats > 1:
-		return fmt.Sprintf("(min–max) over %d repeats; a 95 %% interval needs %d", repeats, analysis.RepeatsForInterval)
-	}
-	return "[95 %]: where the true p95 lies with 95 % confidence, from the ranks of this run's requests; ∞ = too few requests to bound that side"
-}
-
 // printLandmarks prints what the curve's shape says, each with its arithmetic.
 func (p *program) printLandmarks(c analysis.Curve) {
 	var lines []string
@@ -150,9 +120,14 @@ func (p *program) printLandmarks(c analysis.Curve) {
 	for _, l := range []struct {
 		name string
 		mark *analysis.Landmark
-	}{{"knee", c.Knee}, {"plateau", c.Plateau}, {"admission limit", c.AdmissionLimit}} {
+	}{{"knee", c.Knee}, {"plateau", c.Plateau}, {"admission limit", c.AdmissionLimit},
+		{"highest stable rate", c.StableRate}, {"best goodput", c.BestGoodput}, {"SLO held up to", c.SLOCapacity}} {
 		if l.mark != nil {
-			lines = append(lines, fmt.Sprintf("%s at C=%d: %s  [%s]", l.name, l.mark.Concurrency, l.mark.Because, l.mark.Reading))
+			line := fmt.Sprintf("%s at %s: %s", l.name, l.mark.Load, l.mark.Because)
+			if l.mark.Reading != "" {
+				line += "  [" + l.mark.Reading + "]"
+			}
+			lines = append(lines, line)
 		}
 	}
 	if len(lines) > 0 {
@@ -184,13 +159,20 @@ func (p *program) printWarnings(v *view) {
 			w.levels = append(w.levels, level)
 		}
 	}
-	for _, text := range slices.Concat(v.Warnings, v.Curve.Warnings) {
+	for _, text := range v.Warnings {
 		add("", text)
 	}
-	for _, l := range v.Curve.Levels {
-		for _, pt := range l.Points {
-			for _, text := range pt.Warnings {
-				add(l.Load.String(), text)
+	levels := 0
+	for _, c := range v.Curves {
+		for _, text := range c.Warnings {
+			add("", text)
+		}
+		levels += len(c.Levels)
+		for _, l := range c.Levels {
+			for _, pt := range l.Points {
+				for _, text := range pt.Warnings {
+					add(l.Load.String(), text)
+				}
 			}
 		}
 	}
@@ -200,7 +182,7 @@ func (p *program) printWarnings(v *view) {
 	fmt.Fprintf(p.out, "\n%s\n", p.bold("What this cannot support"))
 	for _, w := range list {
 		switch n := len(w.levels); {
-		case n == 0 || n == 1 && len(v.Curve.Levels) == 1:
+		case n == 0 || n == 1 && levels == 1:
 			fmt.Fprintf(p.out, "  · %s\n", w.text)
 		case n == 1:
 			fmt.Fprintf(p.out, "  · %s: %s\n", w.levels[0], w.text)

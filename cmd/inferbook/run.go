@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -43,11 +43,17 @@ type session struct {
 	exp    *experiment.Experiment
 	plan   runner.Plan
 	target *target
+	rules  *rules
 	client *runner.Client // nil in virtual time
 }
 
 func (p *program) runAction(c *cli.Context) error {
-	spec, err := specOf(c)
+	like, err := p.like(c)
+	if err != nil {
+		return err
+	}
+	defer like.close()
+	spec, err := specOf(c, like.experiment())
 	if err != nil {
 		return err
 	}
@@ -55,13 +61,16 @@ func (p *program) runAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	address, from, err := p.baseURL(c, spec)
+	address, from, err := p.baseURL(c, &spec)
 	if err != nil {
 		return err
 	}
-	plan, err := runner.NewPlan(spec)
+	plan, err := p.plan(c.Context, &spec, like)
 	if err != nil {
-		return usage("%w", err)
+		return err
+	}
+	if s := plan.Spec; s.MaxCost > 0 && s.TokenPrice == nil && (address != "" && !c.IsSet("gpu")) {
+		return usage("%w", errNoPrice)
 	}
 	if err := p.confirm(c, address, plan); err != nil {
 		return err
@@ -72,7 +81,7 @@ func (p *program) runAction(c *cli.Context) error {
 	}
 	defer t.close()
 	p.hint("target    %s", t.line)
-	plan.Spec = spec
+	plan.Adopt(spec)
 	nb, err := p.openOrCreate(c)
 	if err != nil {
 		return err
@@ -80,11 +89,36 @@ func (p *program) runAction(c *cli.Context) error {
 	defer nb.Close()
 	exp := &experiment.Experiment{Name: c.String("name"), Message: c.String("message"), Tags: c.StringSlice("tag"), Spec: spec, Environment: t.env}
 	s := &session{nb: nb, exp: exp, plan: plan, target: t}
+	if s.rules, err = p.rulesOf(c.Context, s); err != nil {
+		return err
+	}
 	status, runErr := p.drive(c.Context, s, key)
 	if exp.ID == "" {
 		return runErr
 	}
+	if err := p.saveResults(c, s); err != nil {
+		runErr = errors.Join(runErr, err)
+	}
 	return p.conclude(c, s, status, runErr)
+}
+
+// rulesOf makes the rules of a run, with the newest recorded price of its hardware.
+func (p *program) rulesOf(ctx context.Context, s *session) (*rules, error) {
+	hourly := 0.0
+	if gpu := s.exp.Environment.Get(experiment.KeyGPUModel); s.plan.Spec.MaxCost > 0 && gpu.Source != experiment.UnknownValue {
+		prices, err := s.nb.Prices(ctx, gpu.Value)
+		if err != nil {
+			return nil, err
+		}
+		count, err := strconv.Atoi(s.exp.Environment.Get(experiment.KeyGPUCount).Value)
+		if err != nil {
+			count = 1
+		}
+		if len(prices) > 0 {
+			hourly = prices[0].USDHour * float64(count)
+		}
+	}
+	return newRules(&s.plan.Spec, hourly)
 }
 
 // confirm tells what a run would send to another machine, and asks. Until the
@@ -93,13 +127,7 @@ func (p *program) confirm(c *cli.Context, address string, plan runner.Plan) erro
 	if address == "" || loopback(address) {
 		return nil
 	}
-	e := plan.Estimate()
-	amount := fmt.Sprintf("up to %s requests, %s prompt tokens and %s output tokens",
-		thousands(int64(e.Requests)), thousands(int64(e.PromptTokens)), thousands(int64(e.OutputTokens)))
-	if e.Unbounded {
-		amount = fmt.Sprintf("load for %s; how many requests and tokens that is depends on the server",
-			time.Duration(plan.Spec.Duration)*time.Duration(len(plan.Points)))
-	}
+	amount := amount(plan, plan.Estimate())
 	p.hint("estimate  %s", amount)
 	if c.Bool("yes") {
 		return nil
@@ -121,11 +149,9 @@ func (p *program) confirm(c *cli.Context, address string, plan runner.Plan) erro
 func (p *program) drive(ctx context.Context, s *session, key string) (status experiment.Status, err error) {
 	ctx, stop, done := interruptible(ctx, p)
 	defer done()
+	s.plan.Fit = runner.VirtualFit(s.plan.Spec.Endpoint)
 	if s.target.address != "" {
-		wire := s.plan.Spec
-		wire.BaseURL = s.target.address
-		s.client, err = runner.NewClient(runner.ClientConfig{Spec: wire, Key: key, MaxConns: maxLevel(wire.Concurrency)})
-		if err != nil {
+		if err := p.connect(ctx, s, key); err != nil {
 			return experiment.Failed, err
 		}
 		defer s.client.Close()
@@ -162,15 +188,23 @@ func (s *session) keepDialect(ctx context.Context) error {
 func (p *program) execute(ctx context.Context, s *session, w *store.Writer, stop <-chan struct{}) (experiment.Status, error) {
 	bar := p.newProgress(s.plan)
 	defer bar.close()
-	r := &runner.Run{ExperimentID: s.exp.ID, Plan: s.plan, Sink: w, IDs: p.ids, Client: s.client, Observe: bar.show}
+	r := &runner.Run{ExperimentID: s.exp.ID, Plan: s.plan, Sink: w, IDs: p.ids, Client: s.client, Observe: bar.show, Rule: s.rules.of}
+	q := &search{p: p, session: s}
+	if s.plan.Spec.Search != nil {
+		r.Next = q.next(ctx)
+	}
+	var status experiment.Status
+	var err error
 	if s.client != nil {
-		return r.Do(ctx, stop)
+		status, err = r.Do(ctx, stop)
+	} else {
+		d, derr := deploymentOf(s.plan.Spec)
+		if derr != nil {
+			return experiment.Failed, derr
+		}
+		status, err = r.DoVirtual(ctx, d, stop, p.now())
 	}
-	d, err := deploymentOf(s.plan.Spec)
-	if err != nil {
-		return experiment.Failed, err
-	}
-	return r.DoVirtual(ctx, d, stop, p.now())
+	return status, errors.Join(err, q.err)
 }
 
 // conclude stores the summaries, prints the result and gives the exit status.
@@ -202,7 +236,12 @@ func (p *program) conclude(c *cli.Context, s *session, status experiment.Status,
 	if barren != nil {
 		return fmt.Errorf("%s: %w", exp.Alias(), barren)
 	}
-	if status == experiment.Interrupted {
+	if why := v.endedBy(); why != "" {
+		p.hint("ended: %s", s.rules.why)
+		if why == experiment.EndErrors {
+			return fmt.Errorf("%s: ended by --max-errors; what was measured is saved", exp.Alias())
+		}
+	} else if status == experiment.Interrupted {
 		return &exitError{exitInterrupted, errors.New("interrupted; what was measured is saved")}
 	}
 	if !c.Bool("json") {
@@ -248,12 +287,4 @@ func deploymentOf(s experiment.Spec) (sim.Deployment, error) {
 		return d, usage("%w", err)
 	}
 	return d, nil
-}
-
-func maxLevel(levels []int) int {
-	most := 1
-	for _, l := range levels {
-		most = max(most, l)
-	}
-	return most
 }

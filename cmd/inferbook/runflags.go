@@ -1,297 +1,135 @@
 package main
 
 import (
-	"cmp"
-	"encoding/json"
-	"fmt"
-	"net/url"
-	"os"
-	"strconv"
-	"strings"
-	"time"
-	"unicode"
-
 	"github.com/urfave/cli/v2"
 
 	"github.com/inferbook/inferbook/experiment"
+)
+
+// Headings of run's flags in its help, in the order in which they are printed.
+const (
+	aboutLoad     = "1 LOAD"
+	aboutRequests = "2 REQUESTS"
+	aboutRules    = "3 WHEN TO STOP"
+	aboutServer   = "4 SERVER"
+	aboutRecord   = "5 RECORD"
+	aboutVLLM     = "6 AS IN vllm bench serve"
 )
 
 // runFlags are the flags of run; each one is a field of experiment.Spec unless
 // its usage says otherwise.
 func runFlags() []cli.Flag {
 	d := experiment.DefaultSpec()
-	return []cli.Flag{
-		&cli.StringFlag{Name: "base-url", Usage: "the API's root `URL`, such as http://localhost:8000/v1 (default: $OPENAI_BASE_URL, else the simulated engine)"},
-		&cli.StringFlag{Name: "api-key-file", Usage: "read the key from `FILE` (default: $OPENAI_API_KEY); it is never stored"},
-		&cli.StringFlag{Name: "model", Usage: "the model's `NAME` (default: the only one that the server lists)"},
-		&cli.StringFlag{Name: "endpoint", Usage: "`API` to use: chat or completions", Value: string(d.Endpoint)},
-		&cli.BoolFlag{Name: "stream", Usage: "stream the answers, and so see TTFT and TPOT"},
-		&cli.BoolFlag{Name: "no-stream", Usage: "do not stream, which is the default"},
-		&cli.StringFlag{Name: "concurrency", Aliases: []string{"c"}, Usage: "`LEVELS` of requests in flight, such as 1,2,4,8", Value: "1"},
-		&cli.IntFlag{Name: "requests", Aliases: []string{"n"}, Usage: "measure `N` requests per level", DefaultText: "30, unless --duration is given"},
-		&cli.StringFlag{Name: "duration", Aliases: []string{"d"}, Usage: "measure each level for this `TIME`, such as 60s"},
-		&cli.StringFlag{Name: "input-tokens", Usage: "prompt length, `N` tokens or a distribution", Value: d.InputTokens.String()},
-		&cli.StringFlag{Name: "output-tokens", Usage: "answer length, `N` tokens or a distribution, sent as the limit", Value: d.OutputTokens.String()},
-		&cli.Float64Flag{Name: "jitter", Usage: "spread of both lengths, ± this `SHARE`, so that requests do not all end together", Value: d.Jitter},
-		&cli.StringFlag{Name: "prompt", Usage: "one fixed prompt `TEXT` instead of synthetic ones"},
-		&cli.IntFlag{Name: "warmup", Usage: "each worker sends `N` requests before it is measured", Value: d.Warmup},
-		&cli.IntFlag{Name: "repeat", Usage: "measure each level `N` times, in shuffled order", Value: d.Repeats},
-		&cli.Uint64Flag{Name: "seed", Usage: "`N` that fixes prompts, lengths and order", Value: d.Seed},
-		&cli.Float64Flag{Name: "temperature", Usage: "sampling temperature `T`, sent as it is", Value: d.Temperature},
-		&cli.StringFlag{Name: "max-tokens-field", Usage: "`NAME` of the answer limit: max_tokens, max_completion_tokens, or auto for the first that the server takes", Value: d.MaxTokensField},
-		&cli.StringSliceFlag{Name: "extra", Usage: "a `FIELD=VALUE` put into each request body, such as ignore_eos=true (may be repeated)"},
-		&cli.StringFlag{Name: "timeout", Usage: "longest `TIME` for one whole request", Value: time.Duration(d.TotalTimeout).String()},
-		&cli.StringFlag{Name: "first-byte-timeout", Usage: "longest `TIME` until an answer begins", Value: time.Duration(d.FirstByteTimeout).String()},
-		&cli.StringFlag{Name: "idle-timeout", Usage: "longest `TIME` without progress after that", Value: time.Duration(d.IdleTimeout).String()},
-		&cli.BoolFlag{Name: "keep-text", Usage: "store prompts and answers (otherwise only their hashes)"},
-		&cli.StringFlag{Name: "gpu", Usage: "with the simulator: the `GPU` to simulate (default a10g); with an endpoint: the GPU you declare it has"},
-		&cli.IntFlag{Name: "gpus", Usage: "`N` GPUs serve the model together (simulator: tensor parallel)", Value: 1},
-		&cli.StringFlag{Name: "runtime", Usage: "the `RUNTIME` to simulate (vllm-like, trtllm-like, hf-static), or that you declare"},
-		&cli.StringFlag{Name: "precision", Usage: "the `PRECISION` to simulate (bf16, fp8), or that you declare"},
-		&cli.BoolFlag{Name: "virtual", Usage: "simulate in virtual time: no HTTP, no waiting"},
-		&cli.StringFlag{Name: "name", Usage: "a `NAME` for the experiment"},
-		&cli.StringSliceFlag{Name: "tag", Usage: "a `TAG` (may be repeated)"},
-		&cli.StringFlag{Name: "message", Aliases: []string{"m"}, Usage: "`WHY` you make this run"},
-		&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask before sending load to another machine"},
+	flags := loadFlags(d)
+	flags = append(flags, requestFlags(d)...)
+	flags = append(flags, ruleFlags()...)
+	flags = append(flags, serverFlags(d)...)
+	flags = append(flags, vllmFlags()...)
+	return append(flags,
+		&cli.StringFlag{Name: "name", Category: aboutRecord, Usage: "a `NAME` for the experiment"},
+		&cli.StringSliceFlag{Name: "tag", Category: aboutRecord, Usage: "a `TAG` (may be repeated)"},
+		&cli.StringFlag{Name: "message", Aliases: []string{"m"}, Category: aboutRecord, Usage: "`WHY` you make this run"},
+		&cli.BoolFlag{Name: "keep-text", Category: aboutRecord, Usage: "store prompts and answers (otherwise only their hashes)"},
+		&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Category: aboutRecord, Usage: "do not ask before sending load to another machine"},
 		jsonFlag(), dbFlag(),
+	)
+}
+
+func loadFlags(d experiment.Spec) []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "concurrency", Aliases: []string{"c"}, Category: aboutLoad, Usage: "closed loop: `LEVELS` of requests in flight, such as 1,2,4,8", DefaultText: "1"},
+		&cli.StringFlag{Name: "rate", Aliases: []string{"r"}, Category: aboutLoad, Usage: "open loop: `LEVELS` of requests per second, such as 1,2,4, whether or not answers come"},
+		&cli.StringFlag{Name: "arrival", Category: aboutLoad, Usage: "open loop: the `PROCESS`: constant, poisson, gamma:cv=3, onoff:on=2s,off=8s, ramp:from=1,to=20, steps:1x30s,5x30s, trace:scale=2", DefaultText: "poisson, where there is a --rate"},
+		&cli.IntFlag{Name: "max-concurrency", Category: aboutLoad, Usage: "open loop: never more than `N` in flight; what that holds back is sent late, and counted"},
+		&cli.IntFlag{Name: "requests", Aliases: []string{"n"}, Category: aboutLoad, Usage: "measure `N` requests per level", DefaultText: "30, unless --duration is given"},
+		&cli.StringFlag{Name: "duration", Aliases: []string{"d"}, Category: aboutLoad, Usage: "measure each level for this `TIME`, such as 60s"},
+		&cli.IntFlag{Name: "warmup", Category: aboutLoad, Usage: "closed loop: each worker sends `N` requests before it is measured; open loop: the first N arrivals are not measured", DefaultText: "1; open loop: a tenth of the requests"},
+		&cli.IntFlag{Name: "repeat", Category: aboutLoad, Usage: "measure each level `N` times, in shuffled order", Value: d.Repeats},
+		&cli.StringFlag{Name: "like", Category: aboutLoad, Usage: "repeat `EXPERIMENT`: its specification and its very schedules; other flags go over it"},
+		&cli.Uint64Flag{Name: "seed", Category: aboutLoad, Usage: "`N` that fixes prompts, lengths, arrivals and order", Value: d.Seed},
 	}
 }
 
-// specOf builds the specification: defaults, then the spec file where one is
-// given, then every flag that was set.
-func specOf(c *cli.Context) (experiment.Spec, error) {
-	spec := experiment.DefaultSpec()
-	switch c.NArg() {
-	case 0:
-	case 1:
-		if err := readSpec(c.Args().First(), &spec); err != nil {
-			return spec, err
-		}
-	default:
-		return spec, usage("run takes at most one spec file and was given %d arguments: %s", c.NArg(), strings.Join(c.Args().Slice(), " "))
+func requestFlags(d experiment.Spec) []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "stream", Category: aboutRequests, Usage: "stream the answers, and so see TTFT and TPOT"},
+		&cli.BoolFlag{Name: "no-stream", Category: aboutRequests, Usage: "do not stream, which is the default"},
+		&cli.StringFlag{Name: "workload", Aliases: []string{"w"}, Category: aboutRequests, Usage: "a `PRESET` of lengths and arrivals, such as azure-chat; `inferbook workloads` lists them"},
+		&cli.StringFlag{Name: "input-tokens", Category: aboutRequests, Usage: "prompt length: `N` tokens, or uniform:100-900, normal:500,100, lognormal:1155,1200, exponential:200, histogram:10*28,100*4", Value: d.InputTokens.String()},
+		&cli.StringFlag{Name: "output-tokens", Category: aboutRequests, Usage: "answer length, `N` tokens or a distribution; sent as the limit", Value: d.OutputTokens.String()},
+		&cli.Float64Flag{Name: "jitter", Category: aboutRequests, Usage: "spread of fixed lengths, ± this `SHARE`, so that requests do not all end together", Value: d.Jitter},
+		&cli.StringFlag{Name: "prompt", Category: aboutRequests, Usage: "one fixed prompt `TEXT` instead of synthetic ones"},
+		&cli.StringFlag{Name: "data", Category: aboutRequests, Usage: "take the requests from `FILE`: own JSONL, ShareGPT, Mooncake, Azure, BurstGPT or OpenAI batch"},
+		&cli.StringFlag{Name: "data-format", Category: aboutRequests, Usage: "`FORMAT` of the file: jsonl, sharegpt, mooncake, azure, burstgpt, openai-batch", DefaultText: "auto: by its content"},
+		&cli.StringFlag{Name: "prefix", Category: aboutRequests, Usage: "shared beginnings: `SPEC` such as share=0.8,tokens=1000,groups=20,zipf=1"},
+		&cli.StringFlag{Name: "turns", Category: aboutRequests, Usage: "`N` requests a conversation, or a distribution; the prompt grows by the server's answers"},
+		&cli.StringFlag{Name: "think-time", Category: aboutRequests, Usage: "`PAUSE` before the next request of a user: 5s, exponential:5s or uniform:1s-9s"},
+		&cli.StringSliceFlag{Name: "class", Category: aboutRequests, Usage: "one kind of traffic, `SPEC` such as \"chat rate=2 input=500 output=200\" or \"offline concurrency=8 input=2000\" (may be repeated)"},
+		&cli.StringFlag{Name: "models", Category: aboutRequests, Usage: "several models or adapters by weight, `LIST` such as base=3,lora-a=1"},
+		&cli.StringFlag{Name: "endpoint", Category: aboutRequests, Usage: "`API` to use: chat, completions, responses or embeddings", Value: string(d.Endpoint)},
+		&cli.Float64Flag{Name: "temperature", Category: aboutRequests, Usage: "sampling temperature `T`, sent as it is", Value: d.Temperature},
+		&cli.BoolFlag{Name: "ignore-eos", Category: aboutRequests, Usage: "insist on answers of full length (default: asked for where the server knows how)"},
+		&cli.BoolFlag{Name: "no-ignore-eos", Category: aboutRequests, Usage: "let the model end its answers where it wants"},
+		&cli.StringFlag{Name: "max-tokens-field", Category: aboutRequests, Usage: "`NAME` of the answer limit: max_tokens, max_completion_tokens, or auto for the first that the server takes", Value: d.MaxTokensField},
+		&cli.StringSliceFlag{Name: "extra", Category: aboutRequests, Usage: "a `FIELD=VALUE` put into each request body, such as top_k=1 (may be repeated)"},
 	}
-	if err := applyFlags(c, &spec); err != nil {
-		return spec, err
-	}
-	if spec.Requests == 0 && spec.Duration == 0 {
-		spec.Requests = 30
-	}
-	if err := spec.Validate(); err != nil {
-		return spec, usage("%w", err)
-	}
-	return spec, nil
 }
 
-// applyFlags writes the flags that were set over the specification.
-func applyFlags(c *cli.Context, s *experiment.Spec) error {
-	if c.IsSet("stream") && c.IsSet("no-stream") {
-		return usage("run was given both --stream and --no-stream; give one")
+func ruleFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "slo", Category: aboutRules, Usage: "service level `OBJECTIVES` such as \"ttft.p95<500ms tpot.p95<40ms errors<1%\"; with no level given, search the largest that holds them"},
+		&cli.StringFlag{Name: "search", Category: aboutRules, Usage: "`WHAT` to search over: rate or concurrency, with bounds as in rate=1-50", DefaultText: "rate, where --slo comes without a level"},
+		&cli.IntFlag{Name: "search-points", Category: aboutRules, Usage: "measure at most `N` points in a search", Value: 12},
+		&cli.StringFlag{Name: "until", Category: aboutRules, Usage: "end a level once a figure is known that well: `PRECISION` such as \"ttft.p95 ±5%\""},
+		&cli.StringFlag{Name: "max-errors", Category: aboutRules, Usage: "end the run after `N` failed requests of a level, or a share such as 5%"},
+		&cli.Float64Flag{Name: "max-cost", Category: aboutRules, Usage: "end the run before it has cost more `USD`, by --token-price or the recorded price of the hardware"},
+		&cli.StringFlag{Name: "token-price", Category: aboutRules, Usage: "what the endpoint charges: `USD` per million input,output tokens, such as 0.15,0.60"},
+		&cli.StringFlag{Name: "grace", Category: aboutRules, Usage: "wait at most this `TIME` for stragglers once sending has stopped", DefaultText: "until they end"},
+		&cli.BoolFlag{Name: "keep-oversaturated", Category: aboutRules, Usage: "go on although requests pile up (otherwise the level ends there, and says so)"},
+		&cli.StringFlag{Name: "timeout", Category: aboutRules, Usage: "longest `TIME` for one whole request", DefaultText: "15m0s"},
+		&cli.StringFlag{Name: "first-byte-timeout", Category: aboutRules, Usage: "longest `TIME` until an answer begins", DefaultText: "2m0s"},
+		&cli.StringFlag{Name: "idle-timeout", Category: aboutRules, Usage: "longest `TIME` without progress after that", DefaultText: "1m0s"},
 	}
-	s.Stream = (s.Stream || c.Bool("stream")) && !c.Bool("no-stream")
-	for name, field := range map[string]*string{"model": &s.Model, "prompt": &s.Prompt, "max-tokens-field": &s.MaxTokensField} {
-		if c.IsSet(name) {
-			*field = c.String(name)
-		}
-	}
-	for name, field := range map[string]*experiment.Length{"input-tokens": &s.InputTokens, "output-tokens": &s.OutputTokens} {
-		if c.IsSet(name) {
-			if err := field.UnmarshalText([]byte(c.String(name))); err != nil {
-				return usage("--%s: %w", name, err)
-			}
-		}
-	}
-	for name, field := range map[string]*int{"requests": &s.Requests, "warmup": &s.Warmup, "repeat": &s.Repeats} {
-		if c.IsSet(name) {
-			*field = c.Int(name)
-		}
-	}
-	if c.IsSet("requests") && s.Requests < 1 {
-		return usage("--requests is %d; write 1 or more", s.Requests)
-	}
-	for name, field := range map[string]*float64{"jitter": &s.Jitter, "temperature": &s.Temperature} {
-		if c.IsSet(name) {
-			*field = c.Float64(name)
-		}
-	}
-	for name, field := range map[string]*experiment.Duration{"duration": &s.Duration, "timeout": &s.TotalTimeout,
-		"first-byte-timeout": &s.FirstByteTimeout, "idle-timeout": &s.IdleTimeout} {
-		if c.IsSet(name) {
-			if err := field.UnmarshalText([]byte(c.String(name))); err != nil {
-				return usage("--%s: %w", name, err)
-			}
-		}
-	}
-	if c.IsSet("endpoint") {
-		s.Endpoint = experiment.Endpoint(c.String("endpoint"))
-	}
-	if c.IsSet("seed") {
-		s.Seed = c.Uint64("seed")
-	}
-	if c.IsSet("keep-text") {
-		s.KeepText = c.Bool("keep-text")
-	}
-	if c.IsSet("concurrency") {
-		levels, err := parseLevels(c.String("concurrency"))
-		if err != nil {
-			return err
-		}
-		s.Concurrency = levels
-	}
-	return parseExtra(c.StringSlice("extra"), s)
 }
 
-// parseLevels reads "1,2,4,8".
-func parseLevels(text string) ([]int, error) {
-	var levels []int
-	seen := map[int]bool{}
-	for part := range strings.SplitSeq(text, ",") {
-		n, err := strconv.Atoi(strings.TrimSpace(part))
-		if err != nil || n < 1 {
-			return nil, usage("--concurrency has the level %q; levels are whole numbers from 1, such as 1,2,4,8", part)
-		}
-		if seen[n] {
-			return nil, usage("--concurrency names the level %d twice; to measure each level several times use --repeat", n)
-		}
-		seen[n] = true
-		levels = append(levels, n)
+func serverFlags(d experiment.Spec) []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "base-url", Category: aboutServer, Usage: "the API's root `URL`, such as http://localhost:8000/v1; may be repeated, with =WEIGHT (default: $OPENAI_BASE_URL, else the simulated engine)"},
+		&cli.StringFlag{Name: "api-key-file", Category: aboutServer, Usage: "read the key from `FILE` (default: $OPENAI_API_KEY); it is never stored"},
+		&cli.StringFlag{Name: "key-header", Category: aboutServer, Usage: "send the key as header `NAME`, as Azure's api-key (default: Authorization: Bearer)"},
+		&cli.StringSliceFlag{Name: "header", Category: aboutServer, Usage: "send a `\"NAME: VALUE\"` with each request (may be repeated); stored, so no secrets"},
+		&cli.StringFlag{Name: "api-version", Category: aboutServer, Usage: "send the query api-version=`V`, as Azure asks"},
+		&cli.StringFlag{Name: "dialect", Category: aboutServer, Usage: "what the server speaks: `NAME` such as vllm, sglang, trtllm, tgi, llama.cpp, ollama", DefaultText: "auto: the server is asked"},
+		&cli.StringFlag{Name: "model", Category: aboutServer, Usage: "the model's `NAME` (default: the only one that the server lists)"},
+		&cli.StringFlag{Name: "gpu", Category: aboutServer, Usage: "with the simulator: the `GPU` to simulate (default a10g); with an endpoint: the GPU you declare it has"},
+		&cli.IntFlag{Name: "gpus", Category: aboutServer, Usage: "`N` GPUs serve the model together (simulator: tensor parallel)", Value: 1},
+		&cli.StringFlag{Name: "runtime", Category: aboutServer, Usage: "the `RUNTIME` to simulate (vllm-like, trtllm-like, hf-static), or that you declare"},
+		&cli.StringFlag{Name: "precision", Category: aboutServer, Usage: "the `PRECISION` to simulate (bf16, fp8), or that you declare"},
+		&cli.BoolFlag{Name: "virtual", Category: aboutServer, Usage: "simulate in virtual time: no HTTP, no waiting"},
 	}
-	return levels, nil
 }
 
-// parseExtra reads FIELD=VALUE: VALUE is JSON where it parses as JSON, else text.
-func parseExtra(pairs []string, s *experiment.Spec) error {
-	for _, pair := range pairs {
-		key, text, ok := strings.Cut(pair, "=")
-		if !ok || key == "" {
-			return usage("--extra is %q; write FIELD=VALUE, such as ignore_eos=true", pair)
-		}
-		if strings.Contains(strings.ToLower(key), "key") || strings.Contains(strings.ToLower(key), "token") && strings.Contains(strings.ToLower(key), "auth") {
-			return usage("--extra %s looks like a secret, and extra fields are stored; use --api-key-file or OPENAI_API_KEY", key)
-		}
-		var v any
-		if err := json.Unmarshal([]byte(text), &v); err != nil {
-			v = text
-		}
-		if s.Extra == nil {
-			s.Extra = map[string]any{}
-		}
-		s.Extra[key] = v
+// vllmFlags mean what they mean for `vllm bench serve`.
+func vllmFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.IntFlag{Name: "num-prompts", Category: aboutVLLM, Usage: "--requests `N`"},
+		&cli.StringFlag{Name: "request-rate", Category: aboutVLLM, Usage: "--rate `R`, Poisson; inf: all at once, or --max-concurrency as a closed loop"},
+		&cli.Float64Flag{Name: "burstiness", Category: aboutVLLM, Usage: "--arrival gamma with CV = 1/√`B`; 1 = Poisson"},
+		&cli.IntFlag{Name: "num-warmups", Category: aboutVLLM, Usage: "--warmup `N`"},
+		&cli.IntFlag{Name: "random-input-len", Category: aboutVLLM, Usage: "--input-tokens `N`"},
+		&cli.IntFlag{Name: "random-output-len", Category: aboutVLLM, Usage: "--output-tokens `N`"},
+		&cli.Float64Flag{Name: "random-range-ratio", Category: aboutVLLM, Usage: "--jitter `SHARE`"},
+		&cli.StringSliceFlag{Name: "goodput", Category: aboutVLLM, Usage: "`METRIC:MS` such as ttft:500 tpot:40 e2el:5000, as bounds of each request for goodput"},
+		&cli.BoolFlag{Name: "save-result", Category: aboutVLLM, Usage: "write each level as the JSON that vllm bench serve writes"},
+		&cli.BoolFlag{Name: "save-detailed", Category: aboutVLLM, Usage: "with each request in it"},
+		&cli.StringFlag{Name: "result-dir", Category: aboutVLLM, Usage: "into `FOLDER`", DefaultText: "here"},
+		&cli.StringFlag{Name: "result-filename", Category: aboutVLLM, Usage: "as `FILE`", DefaultText: "vLLM's own naming"},
+		&cli.StringFlag{Name: "metric-percentiles", Category: aboutVLLM, Usage: "percentiles in that file, `LIST`", Value: "99"},
 	}
-	return nil
 }
 
-// baseURL gives the endpoint of a run and where it was named; empty = none was,
-// so that the simulated engine is used.
-func (p *program) baseURL(c *cli.Context, s experiment.Spec) (address, from string, err error) {
-	switch {
-	case s.BaseURL != "" && s.Simulator != nil && !c.IsSet("base-url"):
-		return "", "", usage("the spec file names both base_url and simulator; keep one of them")
-	case c.IsSet("base-url"):
-		address, from = c.String("base-url"), "--base-url"
-	case s.BaseURL != "":
-		address, from = s.BaseURL, "the spec file"
-	case s.Simulator != nil || c.Bool("virtual"):
-		return "", "", nil
-	case p.env("OPENAI_BASE_URL") != "":
-		address, from = p.env("OPENAI_BASE_URL"), "OPENAI_BASE_URL"
-	case p.env("OPENAI_API_BASE") != "":
-		address, from = p.env("OPENAI_API_BASE"), "OPENAI_API_BASE (the old name of OPENAI_BASE_URL)"
-	default:
-		return "", "", nil
-	}
-	u, err := url.Parse(address)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return "", "", usage("%s is %q, which is not an http or https URL; write one such as http://localhost:8000/v1", from, redactURL(address))
-	}
-	for _, call := range []string{"/chat/completions", "/completions", "/models"} {
-		if root, ok := strings.CutSuffix(strings.TrimRight(u.Path, "/"), call); ok {
-			u.Path = root
-			return "", "", usage("%s is the address of one call; give the API's root, %s", from, u.Redacted())
-		}
-	}
-	if u.User != nil {
-		return "", "", usage("%s holds a user or password, which would be stored; put the key into --api-key-file or OPENAI_API_KEY", from)
-	}
-	if c.Bool("virtual") {
-		return "", "", usage("--virtual is for the simulated engine and %s names an endpoint; give one of them", from)
-	}
-	u.RawQuery, u.Fragment = "", ""
-	return strings.TrimRight(u.String(), "/"), from, nil
-}
-
-// redactURL takes user and password out of an address that may not even parse.
-func redactURL(s string) string {
-	scheme, rest, ok := strings.Cut(s, "://")
-	if !ok {
-		return s
-	}
-	if i := strings.LastIndex(rest, "@"); i >= 0 {
-		rest = rest[i+1:]
-	}
-	return scheme + "://" + rest
-}
-
-// key reads the bearer key: from the file, or from the environment. No key is fine.
-func (p *program) key(c *cli.Context) (string, error) {
-	path, text := c.String("api-key-file"), p.env("OPENAI_API_KEY")
-	if path == "" && text == "" {
-		return "", nil
-	}
-	from := "OPENAI_API_KEY"
-	if path != "" {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return "", usage("reading the key: %w", err)
-		}
-		from, text = "the key file "+path, string(b)
-	}
-	key := strings.TrimSpace(text)
-	if key == "" || strings.ContainsFunc(key, unicode.IsControl) {
-		return "", usage("%s has to hold one line, the key", from)
-	}
-	return key, nil
-}
-
-// loopback reports whether the address is this machine by name or number.
-func loopback(address string) bool {
-	u, err := url.Parse(address)
-	if err != nil {
-		return false
-	}
-	h := u.Hostname()
-	return h == "localhost" || h == "::1" || strings.HasPrefix(h, "127.")
-}
-
-// simulatorOf gives the simulated engine that flags and spec file ask for.
-func simulatorOf(c *cli.Context, s *experiment.Spec) {
-	sim := experiment.Simulator{GPU: "a10g", Count: 1, Model: "llama-3.1-8b", Runtime: "vllm-like", Precision: "bf16"}
-	if given := s.Simulator; given != nil { // a spec file may leave fields out
-		sim = experiment.Simulator{GPU: cmp.Or(given.GPU, sim.GPU), Count: cmp.Or(given.Count, sim.Count), Model: cmp.Or(given.Model, sim.Model),
-			Runtime: cmp.Or(given.Runtime, sim.Runtime), Precision: cmp.Or(given.Precision, sim.Precision), Virtual: given.Virtual}
-	}
-	if s.Model != "" {
-		sim.Model = s.Model
-	}
-	for name, field := range map[string]*string{"gpu": &sim.GPU, "runtime": &sim.Runtime, "precision": &sim.Precision} {
-		if c.IsSet(name) {
-			*field = c.String(name)
-		}
-	}
-	if c.IsSet("gpus") {
-		sim.Count = c.Int("gpus")
-	}
-	sim.Virtual = sim.Virtual || c.Bool("virtual")
-	s.Simulator, s.Model = &sim, sim.Model
-}
-
-// declared records what the person says about a real endpoint.
-func declared(c *cli.Context, env *experiment.Environment) {
-	for flag, key := range map[string]string{"gpu": experiment.KeyGPUModel, "runtime": experiment.KeyRuntime, "precision": experiment.KeyPrecision} {
-		if c.IsSet(flag) {
-			env.Set(key, c.String(flag), experiment.Declared)
-		}
-	}
-	if c.IsSet("gpus") || c.IsSet("gpu") {
-		env.Set(experiment.KeyGPUCount, fmt.Sprint(c.Int("gpus")), experiment.Declared)
-	}
+// timeFlags are the flags that give a time, by the field they fill.
+func timeFlags(s *experiment.Spec) map[string]*experiment.Duration {
+	return map[string]*experiment.Duration{"duration": &s.Duration, "timeout": &s.TotalTimeout, "grace": &s.Grace,
+		"first-byte-timeout": &s.FirstByteTimeout, "idle-timeout": &s.IdleTimeout}
 }

@@ -111,11 +111,11 @@ func (p *program) printSamples(ctx context.Context, nb *store.Notebook, e *exper
 			}
 			line := struct {
 				document
-				Experiment  string `json:"experiment"`
-				Concurrency int    `json:"concurrency"`
-				Repeat      int    `json:"repeat"`
+				Experiment string          `json:"experiment"`
+				Load       experiment.Load `json:"load"`
+				Repeat     int             `json:"repeat"`
 				experiment.Sample
-			}{document{"inferbook.sample/1"}, e.Alias(), pt.Load.Concurrency, pt.Repeat, s}
+			}{document{"inferbook.sample/1"}, e.Alias(), pt.Load, pt.Repeat, s}
 			if err := enc.Encode(line); err != nil {
 				return err
 			}

@@ -37,14 +37,21 @@ func readSpec(path string, spec *experiment.Spec) error {
 	}
 	var placed yaml.Error
 	if errors.As(err, &placed) {
-		return usage("%s: %s", path, yaml.FormatError(err, false, true))
+		return usage("%s: %s", path, plainly.Replace(yaml.FormatError(err, false, true)))
 	}
 	if node := culprit(b); node != nil {
 		tk := node.GetToken()
-		return usage("%s", located(path, tk.Position.Line, tk.Position.Column, err.Error(), (&printer.Printer{}).PrintErrorToken(tk, false)))
+		return usage("%s", located(path, tk.Position.Line, tk.Position.Column, plainly.Replace(err.Error()), (&printer.Printer{}).PrintErrorToken(tk, false)))
 	}
 	return usage("%s: %s", path, err)
 }
+
+// plainly puts what the YAML library says of its own insides into a person's words.
+var plainly = strings.NewReplacer(
+	"does not implemented Unmarshaler", "this field takes one text or number, not fields or a list",
+	"non-map value is specified", "a specification is made of fields, such as concurrency: [1, 2, 4]",
+	"sequence was used where mapping is expected", "this takes fields, such as concurrency: [1, 2, 4], not a list",
+)
 
 // located writes an error as the YAML library writes its own.
 func located(path string, line, column int, what, excerpt string) string {

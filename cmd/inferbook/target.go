@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,7 +24,11 @@ type target struct {
 	address string // the API's root that the client uses; empty = virtual time
 	line    string // what it is, in one line
 	env     experiment.Environment
-	child   *simChild // nil unless this run started the simulator
+	// dialect is what the server was found to speak, and maxModelLen its context; empty
+	// and 0 = not known.
+	dialect     string
+	maxModelLen int
+	child       *simChild // nil unless this run started the simulator
 }
 
 // close stops the simulator where this run started it.
@@ -71,6 +76,11 @@ func (p *program) resolveServer(ctx context.Context, s *experiment.Spec, t *targ
 	for _, f := range info.Facts {
 		t.env.Set(f.Key, f.Value, f.Source)
 	}
+	if t.dialect = t.env.Get(experiment.KeyRuntime).Value; t.env.Simulated() {
+		t.dialect = "vllm" // whose interface the simulated server has
+	}
+	// A text that is no number leaves 0: not known.
+	t.maxModelLen, _ = strconv.Atoi(t.env.Get(experiment.KeyMaxModelLen).Value)
 	t.env.Set(experiment.KeyEndpoint, t.address, experiment.Declared)
 	switch {
 	case s.Model != "":

@@ -16,9 +16,13 @@ import (
 type view struct {
 	Experiment *experiment.Experiment
 	Points     []analysis.PointSummary
-	Curve      analysis.Curve
-	Notes      []experiment.Note
-	Failures   []failure
+	// Curves has one for each variant of the matrix; Curve is the first.
+	Curves []analysis.Curve
+	Curve  analysis.Curve
+	// Search is what a search found; nil = there was none.
+	Search   *analysis.SearchResult
+	Notes    []experiment.Note
+	Failures []failure
 	// Warnings concern the experiment as a whole.
 	Warnings []string
 }
@@ -33,13 +37,16 @@ func loadView(ctx context.Context, nb *store.Notebook, e *experiment.Experiment)
 	}
 	v := &view{Experiment: e}
 	for _, pt := range points {
-		s, err := summary(ctx, nb, pt)
+		s, err := summary(ctx, nb, e, pt)
 		if err != nil {
 			return nil, fmt.Errorf("summarising %s of %s: %w", pt.Load, e.Alias(), err)
 		}
 		v.Points = append(v.Points, s)
 	}
-	v.Curve = analysis.NewCurve(e, v.Points)
+	v.Curves, v.Search = analysis.NewCurves(e, v.Points), found(&e.Spec, v.Points)
+	if v.Curve = analysis.NewCurve(e, v.Points); len(v.Curves) > 0 {
+		v.Curve = v.Curves[0]
+	}
 	if v.Failures, err = failures(ctx, nb, v.Points); err != nil {
 		return nil, err
 	}
@@ -54,6 +61,9 @@ func loadView(ctx context.Context, nb *store.Notebook, e *experiment.Experiment)
 	}
 	switch e.Status {
 	case experiment.Interrupted:
+		if v.endedBy() != "" {
+			break // the point says why
+		}
 		v.Warnings = append(v.Warnings, "this run was interrupted: its points hold what had been measured until then")
 	case experiment.Failed:
 		v.Warnings = append(v.Warnings, "this run failed: its points hold what had been measured until then")
@@ -63,8 +73,18 @@ func loadView(ctx context.Context, nb *store.Notebook, e *experiment.Experiment)
 	return v, nil
 }
 
+// endedBy is the limit that ended the run; empty = none did.
+func (v *view) endedBy() experiment.EarlyEnd {
+	for i := range v.Points {
+		if e := v.Points[i].Point.Ended; e == experiment.EndErrors || e == experiment.EndCost {
+			return e
+		}
+	}
+	return ""
+}
+
 // summary gives a point's summary, from the cache where it is current.
-func summary(ctx context.Context, nb *store.Notebook, pt experiment.Point) (analysis.PointSummary, error) {
+func summary(ctx context.Context, nb *store.Notebook, e *experiment.Experiment, pt experiment.Point) (analysis.PointSummary, error) {
 	var s analysis.PointSummary
 	cached, ok, err := nb.Summary(ctx, pt.ID, analysis.DefinitionVersion)
 	if err != nil {
@@ -76,7 +96,7 @@ func summary(ctx context.Context, nb *store.Notebook, pt experiment.Point) (anal
 		}
 		return s, nil
 	}
-	if s, err = analysis.Summarise(pt, nb.Samples(ctx, pt.ID)); err != nil {
+	if s, err = analysis.SummariseFor(pt, &e.Spec, nb.Samples(ctx, pt.ID)); err != nil {
 		return s, err
 	}
 	if pt.Status == experiment.Running {
@@ -107,6 +127,8 @@ type runView struct {
 	Seed       []analysis.SeedSummary  `json:"runs"`
 	Points     []analysis.PointSummary `json:"points"`
 	Curve      analysis.Curve          `json:"curve"`
+	Curves     []analysis.Curve        `json:"curves"`
+	Search     *analysis.SearchResult  `json:"search"`
 	Notes      []experiment.Note       `json:"notes"`
 	Failures   []failure               `json:"failures"`
 	Warnings   []string                `json:"warnings"`
@@ -114,7 +136,7 @@ type runView struct {
 
 func (v *view) runView() runView {
 	r := runView{document: document{"inferbook.show/1"}, Experiment: v.Experiment, Alias: v.Experiment.Alias(),
-		Points: v.Points, Curve: v.Curve, Notes: v.Notes, Failures: v.Failures, Warnings: v.Warnings}
+		Points: v.Points, Curve: v.Curve, Curves: v.Curves, Search: v.Search, Notes: v.Notes, Failures: v.Failures, Warnings: v.Warnings}
 	for _, s := range v.Points {
 		r.Seed = append(r.Seed, s.SeedJSON())
 	}

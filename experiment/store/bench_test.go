@@ -2,10 +2,13 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,6 +43,7 @@ func streamed(rng *rand.Rand, seq int) experiment.Sample {
 	s.PromptAsked, s.OutputAsked, s.PromptTokens, s.OutputTokens = 500, benchGaps+1, 500, benchGaps+1
 	s.Counted, s.Finish, s.Outcome, s.HTTPStatus = experiment.CountedUsage, "length", experiment.OK, 200
 	s.Protocol, s.Reused, s.Reads, s.Events, s.Model = "HTTP/1.1", true, benchGaps, benchGaps+1, "llama-3.1-8b"
+	s.FirstLag, s.MaxLag = 44*time.Microsecond, time.Duration(60_000+rng.IntN(60_000))
 	s.PromptHash, s.OutputHash = fmt.Sprintf("%016x", rng.Uint64()), fmt.Sprintf("%016x", rng.Uint64())
 	return s
 }
@@ -99,6 +103,58 @@ func BenchmarkWrite200k(b *testing.B) {
 	}
 	b.ReportMetric(float64(blobs)/benchSamples/benchGaps, "bytes/gap")
 	b.ReportMetric(float64(info.Size())/benchSamples, "bytes/row")
+}
+
+// BenchmarkBurst10k has 10,000 streams end at once, each on a goroutine of its own
+// as in a run: how long until all are handed over and may go on, the longest that
+// one of them was held up, and until all are committed.
+func BenchmarkBurst10k(b *testing.B) {
+	const streams = 10_000
+	rng := rand.New(rand.NewPCG(1, 2))
+	ended := make([]experiment.Sample, streams)
+	for i := range ended {
+		ended[i] = streamed(rng, i)
+	}
+	ctx := context.Background()
+	var handed, committed, longest time.Duration
+	for range b.N {
+		b.StopTimer()
+		n, err := Open(ctx, filepath.Join(b.TempDir(), "a.db"), Options{Create: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		w, p := start(b, n, "p")
+		held := make([]time.Duration, streams)
+		var all sync.WaitGroup
+		gun := make(chan struct{})
+		for i := range ended {
+			all.Go(func() {
+				<-gun
+				called := time.Now()
+				if err := w.AddSample("p", ended[i]); err != nil {
+					b.Error(err)
+				}
+				held[i] = time.Since(called)
+			})
+		}
+		b.StartTimer()
+		began := time.Now()
+		close(gun)
+		all.Wait()
+		handed += time.Since(began)
+		if err := w.EndPoint(ctx, p); err != nil {
+			b.Fatal(err)
+		}
+		committed += time.Since(began)
+		b.StopTimer()
+		longest = max(longest, slices.Max(held))
+		if err := errors.Join(w.Close(ctx), n.Close()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(handed.Milliseconds())/float64(b.N), "ms-handed-over")
+	b.ReportMetric(float64(committed.Milliseconds())/float64(b.N), "ms-committed")
+	b.ReportMetric(float64(longest.Microseconds()), "µs-longest-call")
 }
 
 func BenchmarkReadBack(b *testing.B) {

@@ -21,7 +21,7 @@ func (n *Notebook) Points(ctx context.Context, experimentID string) ([]experimen
 
 func (n *Notebook) points(ctx context.Context, experimentID string) ([]experiment.Point, error) {
 	rows, err := n.read.QueryContext(ctx, `SELECT id, experiment_id, ordinal, repeat, load, seed, status, anchor_ns,
-		window_start_ns, window_send_end_ns, window_end_ns, window_rule, health
+		window_start_ns, window_send_end_ns, window_end_ns, window_rule, health, coalesce(ended, '')
 		FROM point WHERE experiment_id = ? ORDER BY ordinal`, experimentID)
 	if err != nil {
 		return nil, err
@@ -34,17 +34,41 @@ func (n *Notebook) points(ctx context.Context, experimentID string) ([]experimen
 		var seed, anchor int64
 		var start, sendEnd, end sql.Null[int64]
 		if err := rows.Scan(&p.ID, &p.ExperimentID, &p.Ordinal, &p.Repeat, &load, &seed, &p.Status, &anchor,
-			&start, &sendEnd, &end, &p.Window.Rule, &health); err != nil {
+			&start, &sendEnd, &end, &p.Window.Rule, &health, &p.Ended); err != nil {
 			return nil, err
 		}
 		p.Seed, p.Anchor = uint64(seed), time.Unix(0, anchor).UTC()
 		p.Window.Start, p.Window.SendEnd, p.Window.End = happened(start), happened(sendEnd), happened(end)
+		p.Health = unobserved
 		if err := errors.Join(json.Unmarshal([]byte(load), &p.Load), json.Unmarshal([]byte(health), &p.Health)); err != nil {
 			return nil, fmt.Errorf("decoding point %s: %w", p.ID, err)
 		}
 		points = append(points, p)
 	}
 	return points, rows.Err()
+}
+
+// unobserved holds what the health of a point says where its JSON has no such
+// field: a program of schema 1 did not look, and that is not the same as no lag.
+var unobserved = experiment.Health{
+	SendLagMax: experiment.Unknown, WakeLagP99: experiment.Unknown,
+	ReadLagP50: experiment.Unknown, ReadLagP99: experiment.Unknown, ReadLagMax: experiment.Unknown,
+}
+
+// Schedule gives the arrivals of a point's open loops as they were planned before
+// its first byte was sent. It is nil for a closed loop, and for a point that does
+// not exist.
+func (n *Notebook) Schedule(ctx context.Context, pointID string) (experiment.Schedule, error) {
+	var entries []byte
+	err := n.read.QueryRowContext(ctx, `SELECT s.entries FROM schedule s JOIN point p ON p.num = s.point WHERE p.id = ?`, pointID).Scan(&entries)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	var s experiment.Schedule
+	if err == nil {
+		err = s.UnmarshalBinary(entries)
+	}
+	return s, n.fault("reading the schedule of point "+pointID, err)
 }
 
 // happened is the reverse of [instant].
@@ -67,7 +91,7 @@ func pointRow(p *experiment.Point) ([]any, error) {
 	}
 	w := p.Window
 	return []any{p.Ordinal, p.Repeat, string(load), int64(p.Seed), p.Status, p.Anchor.UnixNano(),
-		instant(w.Start), instant(w.SendEnd), instant(w.End), w.Rule, string(health)}, nil
+		instant(w.Start), instant(w.SendEnd), instant(w.End), w.Rule, string(health), text(string(p.Ended))}, nil
 }
 
 func insertPoint(ctx context.Context, tx *sql.Tx, p *experiment.Point) (num int64, err error) {
@@ -76,7 +100,7 @@ func insertPoint(ctx context.Context, tx *sql.Tx, p *experiment.Point) (num int6
 		return 0, err
 	}
 	done, err := tx.ExecContext(ctx, `INSERT INTO point (id, experiment_id, ordinal, repeat, load, seed, status, anchor_ns,
-		window_start_ns, window_send_end_ns, window_end_ns, window_rule, health) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+		window_start_ns, window_send_end_ns, window_end_ns, window_rule, health, ended) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
 		append([]any{p.ID, p.ExperimentID}, row...)...)
 	if taken(err) {
 		return 0, &Error{Code: Conflict, Msg: fmt.Sprintf("point %s, or another with the ordinal %d, is in the notebook already", p.ID, p.Ordinal)}
@@ -84,16 +108,25 @@ func insertPoint(ctx context.Context, tx *sql.Tx, p *experiment.Point) (num int6
 	if err != nil {
 		return 0, err
 	}
-	return done.LastInsertId()
+	if num, err = done.LastInsertId(); err != nil || len(p.Schedule) == 0 {
+		return num, err
+	}
+	entries, err := p.Schedule.MarshalBinary()
+	if err != nil {
+		return 0, invalid("", "the schedule of point %s cannot be recorded: %v", p.ID, err)
+	}
+	_, err = tx.ExecContext(ctx, "INSERT INTO schedule (point, entries) VALUES (?, ?)", num, entries)
+	return num, err
 }
 
+// updatePoint leaves the schedule as it was: it is a plan, and no result.
 func updatePoint(ctx context.Context, tx *sql.Tx, num int64, p *experiment.Point) error {
 	row, err := pointRow(p)
 	if err != nil {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE point SET ordinal = ?, repeat = ?, load = ?, seed = ?, status = ?, anchor_ns = ?,
-		window_start_ns = ?, window_send_end_ns = ?, window_end_ns = ?, window_rule = ?, health = ? WHERE num = ?`, append(row, num)...)
+		window_start_ns = ?, window_send_end_ns = ?, window_end_ns = ?, window_rule = ?, health = ?, ended = ? WHERE num = ?`, append(row, num)...)
 	if taken(err) {
 		return &Error{Code: Conflict, Msg: fmt.Sprintf("another point with the ordinal %d is in the notebook already", p.Ordinal)}
 	}

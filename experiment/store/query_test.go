@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -33,7 +34,7 @@ func TestQuery(t *testing.T) {
 		{"with t AS (SELECT 3 AS a) SELECT a FROM t", "[a] [[3]]"},
 		{"VALUES (1), (2)", "[column1] [[1] [2]]"},
 		{"SELECT [name] FROM experiment WHERE name = 'it''s; no'", "[] []"},
-		{"PRAGMA user_version", "[user_version] [[1]]"},
+		{"PRAGMA user_version", "[user_version] [[2]]"},
 		{"PRAGMA table_info(word);", ""},
 		{"EXPLAIN QUERY PLAN SELECT * FROM experiments", ""},
 		{"SELECT name, model, points, status FROM experiments", "[name model points status] [[x llama-3.1-8b 0 running]]"},
@@ -86,6 +87,7 @@ func TestSamplesView(t *testing.T) {
 	s := experiment.NewSample(0)
 	s.Scheduled, s.Sent, s.FirstReasoning, s.FirstContent, s.LastContent = 1e6, 3e6, 13e6, 20e6, 113e6
 	s.OutputTokens, s.Outcome, s.Class = 11, experiment.OK, "chat"
+	s.PromptAsked, s.Replica, s.ModelAsked, s.Session, s.Turn, s.FirstLag, s.MaxLag = 500, 1, "lora-a", 3, 2, 50_000, 90_000
 	failed := experiment.NewSample(1)
 	failed.Scheduled, failed.Outcome, failed.Error = 1e6, experiment.Refused, "no such host"
 	if err := errors.Join(w.AddSample("p", s), w.AddSample("p", failed), w.EndPoint(t.Context(), p), w.Close(t.Context())); err != nil {
@@ -96,7 +98,15 @@ func TestSamplesView(t *testing.T) {
 	if got := fmt.Sprint(rows); err != nil || got != want {
 		t.Errorf("%s, %v; want\n%s", got, err, want)
 	}
+	_, rows, err = ask(t, n, "SELECT rate, variant, session, turn, replica, model_asked, prompt_asked, first_lag_ms, ttft_sched_ms, e2e_sched_ms FROM samples ORDER BY seq")
+	want = "[[<nil> <nil> 3 2 1 lora-a 500 0.05 12 112] [<nil> <nil> 0 0 0 <nil> <nil> <nil> <nil> <nil>]]"
+	if got := fmt.Sprint(rows); err != nil || got != want {
+		t.Errorf("%s, %v; want\n%s", got, err, want)
+	}
 }
+
+// addedColumn is a column that a migration added: it stands on a line with others.
+var addedColumn = regexp.MustCompile(`, [a-z_]+ (INTEGER|TEXT|REAL|BLOB)[^/,]*(/\*)?`)
 
 // Everything in the file is described in the file, for whoever opens it without us.
 func TestSchemaIsDocumented(t *testing.T) {
@@ -116,6 +126,11 @@ func TestSchemaIsDocumented(t *testing.T) {
 		}
 		if _, _, err := ask(t, n, "SELECT * FROM "+name); err != nil {
 			t.Errorf("%s %s: %v", kind, name, err)
+		}
+		for _, column := range addedColumn.FindAllString(sql, -1) {
+			if !strings.HasSuffix(column, "/*") {
+				t.Errorf("table %s has the added column %q, which says nothing about itself", name, column)
+			}
 		}
 	}
 	_, rows, err = ask(t, n, "PRAGMA user_version")

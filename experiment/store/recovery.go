@@ -89,18 +89,26 @@ func (n *Notebook) interrupt(ctx context.Context, r run) (samples int, err error
 
 // interruptPoints ends the points of an experiment that nobody has ended. Their
 // window is what the committed samples show: it opens with the first measured
-// request, and sending had not stopped when the last answer was over. Its rule,
-// which is written with the end of a point, is the one for a point that is stopped.
+// request. Sending had not stopped when the last answer was over; an open loop's
+// window closes with its last arrival all the same, as that of a whole point does.
+// The rule, which is written with the end of a point, is the one for a point that
+// is stopped.
 func interruptPoints(ctx context.Context, tx *sql.Tx, experimentID string) error {
-	_, err := tx.ExecContext(ctx, `UPDATE point SET status = ?1,
-		window_start_ns    = coalesce(window_start_ns, (SELECT min(sent_ns) FROM sample WHERE point = num
-			AND phase = (SELECT id FROM word WHERE text = ?2))),
-		window_send_end_ns = coalesce(window_send_end_ns, (SELECT max(end_ns) FROM sample WHERE point = num)),
-		window_end_ns      = coalesce(window_end_ns, (SELECT max(end_ns) FROM sample WHERE point = num)),
-		window_rule        = CASE WHEN window_rule <> '' THEN window_rule
-			WHEN (SELECT spec ->> 'warmup' FROM experiment WHERE id = ?3) > 0 THEN ?5 ELSE ?6 END
-		WHERE experiment_id = ?3 AND status = ?4`,
-		experiment.Interrupted, experiment.Measured, experimentID, experiment.Running, experiment.SteadyClosed, experiment.SteadyNone)
+	_, err := tx.ExecContext(ctx, `WITH shown AS (
+			SELECT p.num, (SELECT spec ->> 'warmup' FROM experiment WHERE id = ?3) > 0 AS warm,
+				coalesce(p.load ->> 'rate', 0) > 0 AS open,
+				min(CASE WHEN s.phase = w.id THEN s.sent_ns END) AS first_sent,
+				max(CASE WHEN s.phase = w.id THEN s.sent_ns END) AS last_sent, max(s.end_ns) AS last_end
+			FROM point p LEFT JOIN sample s ON s.point = p.num LEFT JOIN word w ON w.text = ?2
+			WHERE p.experiment_id = ?3 AND p.status = ?4 GROUP BY p.num)
+		UPDATE point SET status = ?1,
+			window_start_ns    = coalesce(window_start_ns, first_sent),
+			window_send_end_ns = coalesce(window_send_end_ns, CASE WHEN warm AND open THEN last_sent ELSE last_end END),
+			window_end_ns      = coalesce(window_end_ns, last_end),
+			window_rule        = CASE WHEN window_rule <> '' THEN window_rule
+				WHEN NOT warm THEN ?5 WHEN open THEN ?6 ELSE ?7 END
+		FROM shown WHERE point.num = shown.num`,
+		experiment.Interrupted, experiment.Measured, experimentID, experiment.Running, experiment.SteadyNone, experiment.SteadyOpen, experiment.SteadyClosed)
 	return err
 }
 

@@ -22,6 +22,7 @@ var sampleColumns = []string{
 	"prompt_asked", "output_asked", "prompt_tokens", "cached_tokens", "output_tokens", "reasoning_tokens",
 	"counted", "finish", "outcome", "http_status", "error", "retry_after_ns", "protocol", "reused", "reads", "events",
 	"model", "fingerprint", "prompt_hash", "output_hash", "prompt", "output", "server",
+	"replica", "model_asked", "first_lag_ns", "max_lag_ns",
 }
 
 // samplePage is how many samples one query fetches. A reader holds no lock while
@@ -56,6 +57,7 @@ func sampleRow(point int64, s *experiment.Sample, word func(string) (any, error)
 		w(string(s.Counted)), w(s.Finish), w(string(s.Outcome)), int64(s.HTTPStatus), text(s.Error), int64(s.RetryAfter),
 		w(s.Protocol), s.Reused, int64(s.Reads), int64(s.Events),
 		w(s.Model), w(s.Fingerprint), text(s.PromptHash), text(s.OutputHash), text(s.Prompt), text(s.Output), text(s.Server),
+		int64(s.Replica), w(s.ModelAsked), count(int(s.FirstLag)), count(int(s.MaxLag)),
 	}
 	return row, fail
 }
@@ -189,6 +191,7 @@ func (r *sampleReader) decode() experiment.Sample {
 		HTTPStatus: r.int(), Error: r.text(), RetryAfter: time.Duration(r.int()), Protocol: r.word(), Reused: r.int() != 0,
 		Reads: r.int(), Events: r.int(), Model: r.word(), Fingerprint: r.word(),
 		PromptHash: r.text(), OutputHash: r.text(), Prompt: r.text(), Output: r.text(), Server: r.text(),
+		Replica: r.int(), ModelAsked: r.word(), FirstLag: time.Duration(r.int()), MaxLag: time.Duration(r.int()),
 	}
 }
 

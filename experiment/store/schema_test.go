@@ -15,13 +15,18 @@ import (
 	"github.com/inferbook/inferbook/experiment"
 )
 
+var (
+	laterVersion = embedded.version + 1
+	laterFile    = fmt.Sprintf("%05d_later.sql", laterVersion)
+)
+
 // later gives the schema of a later inferbook: this one's and another migration.
 func later(minReader int) tuning {
 	t := ordinary()
-	files := fstest.MapFS{"00002_later.sql": {Data: []byte(fmt.Sprintf(`-- +goose Up
+	files := fstest.MapFS{laterFile: {Data: fmt.Appendf(nil, `-- +goose Up
 		ALTER TABLE experiment ADD COLUMN mood TEXT NOT NULL DEFAULT 'good'; -- how the person felt
 		UPDATE meta SET value = '%d' WHERE key = 'min_reader_version';
-		PRAGMA user_version = 2;`, minReader))}}
+		PRAGMA user_version = %d;`, minReader, laterVersion)}}
 	entries, err := fs.ReadDir(embedded.migrations, ".")
 	if err != nil {
 		panic(err)
@@ -33,9 +38,13 @@ func later(minReader int) tuning {
 		}
 		files[e.Name()] = &fstest.MapFile{Data: data}
 	}
-	t.schema = schema{migrations: files, version: 2}
+	t.schema = schema{migrations: files, version: laterVersion}
 	return t
 }
+
+// backupOf gives the name of the copy that a migration leaves of a notebook of
+// this program's schema.
+func backupOf(path string) string { return fmt.Sprintf("%s.bak-%d", path, embedded.version) }
 
 func TestMigrate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.db")
@@ -43,7 +52,7 @@ func TestMigrate(t *testing.T) {
 	if err := os.WriteFile(path, before, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := open(t.Context(), path, Options{ReadOnly: true}, later(1))
+	_, err := open(t.Context(), path, Options{ReadOnly: true}, later(embedded.version))
 	wantCode(t, err, ReadOnly, "older schema")
 	unchanged(t, path, before)
 
@@ -51,7 +60,7 @@ func TestMigrate(t *testing.T) {
 	errs, warnings := make(chan error), make(chan []string, 2)
 	for range 2 {
 		go func() {
-			n, err := open(t.Context(), path, Options{}, later(1))
+			n, err := open(t.Context(), path, Options{}, later(embedded.version))
 			if err == nil {
 				warnings <- n.Warnings()
 				err = errors.Join(n.CreateExperiment(t.Context(), &experiment.Experiment{Status: experiment.Complete}), n.Close())
@@ -62,10 +71,10 @@ func TestMigrate(t *testing.T) {
 	if err := errors.Join(<-errs, <-errs); err != nil {
 		t.Fatal(err)
 	}
-	if w := append(<-warnings, <-warnings...); len(w) != 1 || !strings.Contains(w[0], "from schema 1 to 2; a backup from before is at "+path+".bak-1") {
+	if w := append(<-warnings, <-warnings...); len(w) != 1 || !strings.Contains(w[0], fmt.Sprintf("from schema %d to %d; a backup from before is at %s", embedded.version, laterVersion, backupOf(path))) {
 		t.Errorf("warnings: %q", w)
 	}
-	backup := mustOpen(t, path+".bak-1", Options{ReadOnly: true})
+	backup := mustOpen(t, backupOf(path), Options{ReadOnly: true})
 	if list, err := backup.List(t.Context(), Filter{}); err != nil || len(list) != 1 {
 		t.Errorf("the backup has %d experiments, %v; want the 1 from before", len(list), err)
 	}
@@ -73,7 +82,7 @@ func TestMigrate(t *testing.T) {
 		t.Error(err)
 	}
 	var mood string
-	n, err := open(t.Context(), path, Options{}, later(1))
+	n, err := open(t.Context(), path, Options{}, later(embedded.version))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +94,7 @@ func TestMigrate(t *testing.T) {
 		t.Errorf("opened again: %q", n.Warnings())
 	}
 	files, _ := filepath.Glob(path + ".*")
-	if want := []string{path + ".bak-1"}; !slices.Equal(files, want) {
+	if want := []string{backupOf(path)}; !slices.Equal(files, want) {
 		t.Errorf("beside it: %q, want %q", files, want)
 	}
 }
@@ -95,11 +104,11 @@ func TestMigrationThatFails(t *testing.T) {
 	if err := os.WriteFile(path, written(t), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	bad := later(1)
-	bad.schema.migrations.(fstest.MapFS)["00002_later.sql"].Data = []byte("-- +goose Up\nALTER TABLE experiment ADD COLUMN mood TEXT;\nPRAGMA user_version = 2;\nDROP TABLE nothing;\n")
-	for _, backup := range []string{".bak-1", ".bak-1.2"} { // a backup is never written over
+	bad := later(embedded.version)
+	bad.schema.migrations.(fstest.MapFS)[laterFile].Data = fmt.Appendf(nil, "-- +goose Up\nALTER TABLE experiment ADD COLUMN mood TEXT;\nPRAGMA user_version = %d;\nDROP TABLE nothing;\n", laterVersion)
+	for _, backup := range []string{backupOf(path), backupOf(path) + ".2"} { // a backup is never written over
 		_, err := open(t.Context(), path, Options{}, bad)
-		if err == nil || !strings.Contains(err.Error(), path+backup) {
+		if err == nil || !strings.Contains(err.Error(), backup) {
 			t.Fatalf("%v; want the backup %s named", err, backup)
 		}
 	}
@@ -120,8 +129,8 @@ func TestNewerNotebook(t *testing.T) {
 		return path
 	}
 	t.Run("readable", func(t *testing.T) {
-		n := mustOpen(t, newer(t, 1), Options{})
-		if w := n.Warnings(); len(w) != 1 || !strings.Contains(w[0], "schema 2") || !strings.Contains(w[0], "reading only") {
+		n := mustOpen(t, newer(t, embedded.version), Options{})
+		if w := n.Warnings(); len(w) != 1 || !strings.Contains(w[0], fmt.Sprint("schema ", laterVersion)) || !strings.Contains(w[0], "reading only") {
 			t.Errorf("warnings: %q", w)
 		}
 		if _, err := n.Experiment(t.Context(), "x"); err != nil {
@@ -131,13 +140,13 @@ func TestNewerNotebook(t *testing.T) {
 	})
 	for _, o := range []Options{{}, {ReadOnly: true}} {
 		t.Run(fmt.Sprintf("not readable/%+v", o), func(t *testing.T) {
-			path := newer(t, 2)
+			path := newer(t, laterVersion)
 			before, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
 			}
 			_, err = Open(t.Context(), path, o)
-			wantCode(t, err, TooNew, "a.db", "schema 2", "this one has schema 1", "newer inferbook")
+			wantCode(t, err, TooNew, "a.db", fmt.Sprint("schema ", laterVersion), fmt.Sprint("this one has schema ", embedded.version), "newer inferbook")
 			if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
 				t.Error("the file has changed:", err)
 			}

@@ -70,7 +70,8 @@ func (n *Notebook) Writer(ctx context.Context, experimentID string) (*Writer, er
 	return w, nil
 }
 
-// StartPoint records that a point has begun, and returns when that is committed.
+// StartPoint records that a point has begun, with its schedule where it has one,
+// and returns when that is committed.
 func (w *Writer) StartPoint(ctx context.Context, p experiment.Point) error {
 	if p.ExperimentID != w.experimentID {
 		return invalid("", "point %s belongs to the experiment %q, not to %q", p.ID, p.ExperimentID, w.experimentID)
@@ -94,6 +95,12 @@ func (w *Writer) StartPoint(ctx context.Context, p experiment.Point) error {
 // The caller must not change what s points to afterwards. Once a batch could not
 // be written, every call gives that error, and the sample waits in memory all the
 // same, to be written with the others if there is room again by the end.
+//
+// The queue holds 16,384 samples: as many streams may end at once before a call
+// waits. It waits only while the notebook is locked by somebody else or the disk is
+// slower than the run. In an open loop that delays no send, since a request that
+// has been sent holds up no other; but each waiting call keeps its goroutine and its
+// sample in memory until the writer has caught up.
 func (w *Writer) AddSample(pointID string, s experiment.Sample) error {
 	w.mu.Lock()
 	num, ok := w.open[pointID]

@@ -69,6 +69,8 @@ func drawSample(t *rapid.T, seq int) experiment.Sample {
 		Protocol: word.Draw(t, "protocol"), Reused: rapid.Bool().Draw(t, "reused"), Reads: small.Draw(t, "reads"), Events: small.Draw(t, "events"),
 		Model: word.Draw(t, "model"), Fingerprint: word.Draw(t, "fingerprint"), PromptHash: text.Draw(t, "prompt hash"), OutputHash: text.Draw(t, "output hash"),
 		Prompt: text.Draw(t, "prompt"), Output: text.Draw(t, "output"), Server: text.Draw(t, "server"),
+		Replica: small.Draw(t, "replica"), ModelAsked: word.Draw(t, "model asked"),
+		FirstLag: time.Duration(count.Draw(t, "first lag")), MaxLag: time.Duration(count.Draw(t, "max lag")),
 	}
 }
 
@@ -260,7 +262,8 @@ func TestPointsAreOrderedWithTheirSamples(t *testing.T) {
 	want := p
 	want.Seed, want.Repeat, want.Status = math.MaxUint64, 2, experiment.Complete
 	want.Window = experiment.Window{Start: 1, SendEnd: 2, End: 3, Rule: experiment.SteadyNone}
-	want.Health = experiment.Health{SendLagP50: experiment.Unknown, CPUShare: 0.25, StampSource: "kernel"}
+	want.Health = experiment.Health{SendLagP50: experiment.Unknown, HeldBack: 3, ReadLagMax: 17, CPUShare: 0.25, StampSource: "kernel"}
+	want.Ended = experiment.EndErrors
 	if err := w.EndPoint(t.Context(), want); err != nil {
 		t.Fatal(err)
 	}

@@ -53,11 +53,11 @@ func curveOf(title, label string, rows []published, speed float64) analysis.Curv
 // saturated is the 70B table as a curve with its landmarks.
 func saturated() analysis.Curve {
 	c := curveOf("exp-7 nim-70b", "llama-3.3-70b · nim 1.8.0 · 2× h100-sxm", nim70B[:], 1)
-	c.Knee = &analysis.Landmark{Concurrency: 50, Value: 814.37,
+	c.Knee = &analysis.Landmark{Load: experiment.Load{Concurrency: 50}, Level: 50, Value: 814.37,
 		Because: "from c=50 to c=100 a user brings 2.1 tok/s, under half of the 51.7 at c=1."}
-	c.Plateau = &analysis.Landmark{Concurrency: 100, Value: 917.26,
+	c.Plateau = &analysis.Landmark{Load: experiment.Load{Concurrency: 100}, Level: 100, Value: 917.26,
 		Because: "from c=100 to c=150 load rises by 50 % and throughput by 0.4 %."}
-	c.AdmissionLimit = &analysis.Landmark{Concurrency: 100, Value: 85.5,
+	c.AdmissionLimit = &analysis.Landmark{Load: experiment.Load{Concurrency: 100}, Level: 100, Value: 85.5,
 		Because: "output throughput × TPOT stays at 85.2 to 85.8 from c=100 on."}
 	return c
 }

@@ -239,20 +239,26 @@ func TestWhatFiguresSay(t *testing.T) {
 		{"curves of one workload name it once", must(figure.ThroughputVsTTFT([]analysis.Curve{short, short}))(t),
 			nil, []string{"h100-sxm · 500 → 128 tokens<"}, ""},
 	} {
-		svg := strings.ReplaceAll(svgOf(t, tt.f), "\u00a0", " ")
-		for _, part := range tt.caption {
-			if !strings.Contains(tt.f.Caption, part) {
-				t.Errorf("%s: the caption lacks %q: %s", tt.name, part, tt.f.Caption)
-			}
+		says(t, tt.name, tt.f, tt.caption, tt.face, tt.absent)
+	}
+}
+
+// says requires parts of a figure's caption and face, and that the face lacks one.
+func says(t *testing.T, name string, f *figure.Figure, caption, face []string, absent string) {
+	t.Helper()
+	svg := strings.ReplaceAll(svgOf(t, f), "\u00a0", " ")
+	for _, part := range caption {
+		if !strings.Contains(f.Caption, part) {
+			t.Errorf("%s: the caption lacks %q: %s", name, part, f.Caption)
 		}
-		for _, part := range tt.face {
-			if !strings.Contains(svg, part) {
-				t.Errorf("%s: the figure lacks %q", tt.name, part)
-			}
+	}
+	for _, part := range face {
+		if !strings.Contains(svg, part) {
+			t.Errorf("%s: the figure lacks %q", name, part)
 		}
-		if tt.absent != "" && strings.Contains(svg, tt.absent) {
-			t.Errorf("%s: the figure has %q", tt.name, tt.absent)
-		}
+	}
+	if absent != "" && strings.Contains(svg, absent) {
+		t.Errorf("%s: the figure has %q", name, absent)
 	}
 }
 
@@ -289,12 +295,21 @@ func wildCurve(t *rapid.T) analysis.Curve {
 		if !rapid.Bool().Draw(t, name) {
 			return nil
 		}
-		return &analysis.Landmark{Concurrency: rapid.IntRange(-1, 300).Draw(t, name), Value: wild().Draw(t, name), Because: rapid.String().Draw(t, name)}
+		return &analysis.Landmark{Level: float64(rapid.IntRange(-1, 300).Draw(t, name)), Value: wild().Draw(t, name), Because: rapid.String().Draw(t, name)}
 	}
 	c.Knee, c.Plateau, c.AdmissionLimit = mark("knee"), mark("plateau"), mark("limit")
+	c.StableRate, c.SLOCapacity = mark("stable"), mark("capacity")
+	open := rapid.Bool().Draw(t, "open")
+	if open && c.StableRate != nil {
+		c.StableRate.Load.Rate, c.StableRate.Level = 1, wild().Draw(t, "stable")
+	}
 	for range rapid.IntRange(0, 8).Draw(t, "levels") {
-		l := analysis.Level{Load: experiment.Load{Concurrency: rapid.IntRange(-1, 300).Draw(t, "c")}}
-		for _, e := range []*analysis.Estimate{&l.TTFTP50, &l.TTFTP95, &l.TTFTP99, &l.TPOTP50, &l.TPOTP95, &l.TPOTP99, &l.OutputThroughput, &l.Interactivity} {
+		l := analysis.Level{Load: experiment.Load{Concurrency: rapid.IntRange(-1, 300).Draw(t, "c")}, Oversaturated: rapid.Bool().Draw(t, "over")}
+		if open {
+			l.Load = experiment.Load{Rate: wild().Draw(t, "rate")}
+		}
+		for _, e := range []*analysis.Estimate{&l.TTFTP50, &l.TTFTP95, &l.TTFTP99, &l.TPOTP50, &l.TPOTP95, &l.TPOTP99, &l.OutputThroughput, &l.Interactivity,
+			&l.TTFTSchedP50, &l.TTFTSchedP95, &l.TTFTSchedP99} {
 			*e = wildEstimate(t)
 		}
 		c.Levels = append(c.Levels, l)

@@ -18,32 +18,34 @@ type landmark struct {
 }
 
 // landmarks lists those of a curve. Two at one load share a line and a name.
-func landmarks(c analysis.Curve) []landmark {
+func landmarks(c analysis.Curve, sc scale) []landmark {
 	var marks []landmark
-	add := func(name string, load float64, l *analysis.Landmark) {
-		if math.IsNaN(load) || load < 1 || load > largest {
+	add := func(name, place string, load float64, l *analysis.Landmark) {
+		if math.IsNaN(load) || load < smallest || load > largest || !sc.open && load < 1 {
 			return
 		}
-		full := name + " " + plain.value(load)
+		full := name + " " + place
 		because := strings.ToUpper(full[:1]) + full[1:] + onlyIf(l.Because != "", ": "+strings.TrimSuffix(clean(l.Because), ".")) + "."
 		for i := range marks {
 			if marks[i].load == load {
-				marks[i].name = strings.TrimSuffix(name, " c =") + ", " + marks[i].name
+				marks[i].name = name + ", " + marks[i].name
 				marks[i].because = append(marks[i].because, because)
 				return
 			}
 		}
 		marks = append(marks, landmark{load, full, []string{because}})
 	}
-	if c.Knee != nil {
-		add("knee c =", float64(c.Knee.Concurrency), c.Knee)
+	for _, m := range []struct {
+		name string
+		at   *analysis.Landmark
+	}{{"knee", c.Knee}, {"plateau", c.Plateau}, {"stable", c.StableRate}, {"SLO limit", c.SLOCapacity}} {
+		if m.at != nil && m.at.Load.Open() == sc.open {
+			add(m.name, sc.symbol()+loadNumber(m.at.Level), m.at.Level, m.at)
+		}
 	}
-	if c.Plateau != nil {
-		add("plateau c =", float64(c.Plateau.Concurrency), c.Plateau)
-	}
-	if c.AdmissionLimit != nil {
+	if c.AdmissionLimit != nil && !sc.open {
 		// The limit is a number of requests, and so a place on the load axis by itself.
-		add("admission limit", c.AdmissionLimit.Value, c.AdmissionLimit)
+		add("admission limit", plain.value(c.AdmissionLimit.Value), c.AdmissionLimit.Value, c.AdmissionLimit)
 	}
 	return marks
 }

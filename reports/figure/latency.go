@@ -17,6 +17,10 @@ import (
 // panel is logarithmic. Under it a linear axis from zero shows proportions better.
 const logFrom = 8
 
+// lateBar is the ratio of TTFT from schedule to TTFT from send above which both are
+// drawn. Under it two panels would look alike.
+const lateBar = 1.05
+
 // endLabelWidth is the room for the name at the right end of a line.
 const endLabelWidth = vg.Length(26)
 
@@ -24,7 +28,11 @@ const endLabelWidth = vg.Length(26)
 type rung struct {
 	load float64
 	span
+	piled bool // the load is more than the server serves
 }
+
+// hollow reports whether the rung is drawn as doubtful.
+func (r rung) hollow() bool { return r.piled || r.unbounded() }
 
 // line is one quantile over load.
 type line struct {
@@ -35,33 +43,47 @@ type line struct {
 }
 
 // LatencyVsLoad draws p50, p95 and p99 of TTFT and of TPOT (ms) over load, in
-// one panel each, with the curve's knee, plateau and admission limit where it
-// has them. A panel is logarithmic when its latencies span a factor of eight,
+// one panel each, with the landmarks that the curve has. The load of a curve of
+// open loops is the rate offered, in requests per second; else it is the concurrency.
+// Where requests left so late that TTFT from schedule is longer by a twentieth at
+// some level, it has a panel too. A panel is logarithmic when its latencies span a factor of eight,
 // and starts at zero otherwise. A metric without a single value has no panel;
 // the error wraps [ErrNoData] when neither has.
 func LatencyVsLoad(c analysis.Curve) (*Figure, error) {
-	ttft, lost1 := quantileLines(c.Levels, func(l analysis.Level) [3]analysis.Estimate {
+	sc := scaleOf(c)
+	ttft, lost1 := quantileLines(sc, c.Levels, func(l analysis.Level) [3]analysis.Estimate {
 		return [3]analysis.Estimate{l.TTFTP50, l.TTFTP95, l.TTFTP99}
 	})
-	tpot, lost2 := quantileLines(c.Levels, func(l analysis.Level) [3]analysis.Estimate {
+	tpot, lost2 := quantileLines(sc, c.Levels, func(l analysis.Level) [3]analysis.Estimate {
 		return [3]analysis.Estimate{l.TPOTP50, l.TPOTP95, l.TPOTP99}
 	})
+	metrics := []struct {
+		title string
+		lines []line
+	}{{"TTFT", ttft}, {"TPOT", tpot}}
+	if late(c.Levels) {
+		sched, lost := quantileLines(sc, c.Levels, func(l analysis.Level) [3]analysis.Estimate {
+			return [3]analysis.Estimate{l.TTFTSchedP50, l.TTFTSchedP95, l.TTFTSchedP99}
+		})
+		metrics = slices.Insert(metrics, 1, struct {
+			title string
+			lines []line
+		}{"TTFT from schedule", sched})
+		lost2 += lost
+	}
 	ladder := loads(ttft, tpot)
 	if len(ladder) == 0 {
-		return nil, fmt.Errorf("drawing latency against load: %w: none of %d levels has a concurrency and a latency above zero",
+		return nil, fmt.Errorf("drawing latency against load: %w: none of %d levels has a load and a latency above zero",
 			ErrNoData, len(c.Levels))
 	}
-	marks := landmarks(c)
-	x := axis{title: "Concurrency: requests in flight (log scale)", log: true, ticks: levelTicks{levels: ladder, gap: 0.045}}
+	marks := landmarks(c, sc)
+	x := axis{title: sc.title, log: true, ticks: levelTicks{levels: ladder, gap: 0.045}}
 	x.fit(loadSpans(ladder, marks))
 
 	var chart latencyChart
 	caption := []string{"How long a user waits for the first token (TTFT) and for each further one (TPOT) as load rises. " +
 		"Lines join measured levels; the distance from p50 to p99 is what differs between requests of one level."}
-	for _, m := range []struct {
-		title string
-		lines []line
-	}{{"TTFT", ttft}, {"TPOT", tpot}} {
+	for _, m := range metrics {
 		if y, ok := latencyAxis(m.title, m.lines); ok {
 			chart.add(x, y, m.lines)
 			caption = append(caption, quantileCuts(m.title, m.lines, y)...)
@@ -70,11 +92,17 @@ func LatencyVsLoad(c analysis.Curve) (*Figure, error) {
 		}
 	}
 	chart.landmarks = marks
+	if len(metrics) > 2 {
+		caption = append(caption, "Requests left later than they were due; TTFT from schedule counts from then, as whoever waits does.")
+	}
 	for _, m := range marks {
 		caption = append(caption, m.because...)
 	}
+	if note := pilingNote([]analysis.Curve{c}); note != "" {
+		caption = append(caption, note)
+	}
 	if lost := lost1 + lost2; lost > 0 {
-		caption = append(caption, fmt.Sprintf("%s left out: the level has no concurrency, or the value is missing, not a number or not above zero.",
+		caption = append(caption, fmt.Sprintf("%s left out: the level has no place on the axis of loads, or the value is missing, not a number or not above zero.",
 			counted(lost, "value is", "values are")))
 	}
 	fr := frame{letters: newLetters(), title: "Latency against load", footer: latencyFooter(c.Levels)}
@@ -88,14 +116,22 @@ func LatencyVsLoad(c analysis.Curve) (*Figure, error) {
 	title := joined(": ", fr.title, clean(c.Title))
 	return &Figure{
 		Name: "latency-load", Title: title, Caption: strings.Join(caption, " "),
-		Alt:  joined(" ", title+".", endsOf("TTFT", ttft), endsOf("TPOT", tpot)),
+		Alt:  joined(" ", title+".", endsOf(sc, "TTFT", ttft), endsOf(sc, "TPOT", tpot)),
 		draw: func(c draw.Canvas) { chart.draw(fr.draw(c), fr.letters) },
 	}, nil
 }
 
+// late reports whether some level's requests left so late that it matters when
+// their wait is counted from.
+func late(levels []analysis.Level) bool {
+	return slices.ContainsFunc(levels, func(l analysis.Level) bool {
+		return l.TTFTSchedP50.Value > lateBar*l.TTFTP50.Value || l.TTFTSchedP95.Value > lateBar*l.TTFTP95.Value || l.TTFTSchedP99.Value > lateBar*l.TTFTP99.Value
+	})
+}
+
 // quantileLines gathers the three lines of a metric, and counts the values that
 // have no place on logarithmic axes.
-func quantileLines(levels []analysis.Level, of func(analysis.Level) [3]analysis.Estimate) ([]line, int) {
+func quantileLines(sc scale, levels []analysis.Level, of func(analysis.Level) [3]analysis.Estimate) ([]line, int) {
 	lines := []line{
 		{name: "p50", col: okabeIto(0), glyph: 0},
 		{name: "p95", col: okabeIto(2), glyph: 1},
@@ -107,11 +143,12 @@ func quantileLines(levels []analysis.Level, of func(analysis.Level) [3]analysis.
 	lost := 0
 	for _, l := range sorted {
 		for i, e := range of(l) {
-			if l.Load.Concurrency < 1 || !positive.drawable(e.Value) {
+			load, ok := sc.of(l.Load)
+			if !ok || !positive.drawable(e.Value) {
 				lost++
 				continue
 			}
-			lines[i].rungs = append(lines[i].rungs, rung{float64(l.Load.Concurrency), spanOf(e)})
+			lines[i].rungs = append(lines[i].rungs, rung{load, spanOf(e), l.Oversaturated})
 		}
 	}
 	return lines, lost
@@ -197,14 +234,14 @@ func latencyFooter(levels []analysis.Level) string {
 }
 
 // endsOf gives the ends of a metric's lines in words.
-func endsOf(metric string, lines []line) string {
+func endsOf(sc scale, metric string, lines []line) string {
 	var parts []string
 	for _, l := range lines {
 		if n := len(l.rungs); n > 0 {
 			a, b := l.rungs[0], l.rungs[n-1]
-			part := fmt.Sprintf("%s %s %s at concurrency %s", metric, l.name, milliseconds.value(a.at), plain.tick(a.load, 1))
+			part := fmt.Sprintf("%s %s %s at %s", metric, l.name, milliseconds.value(a.at), sc.place(a.load))
 			if n > 1 {
-				part += fmt.Sprintf(", %s at %s", milliseconds.value(b.at), plain.tick(b.load, 1))
+				part += fmt.Sprintf(", %s at %s", milliseconds.value(b.at), loadNumber(b.load))
 			}
 			parts = append(parts, part)
 		}
@@ -283,7 +320,7 @@ func linesMark(l letters, lines []line, y axis) mark {
 				if math.IsInf(r.lo, 0) {
 					open(&c, pt, vg.Point{Y: -1}, ln.col)
 				}
-				ln.glyph.draw(&c, pt, glyphRadius, ln.col, r.unbounded())
+				ln.glyph.draw(&c, pt, glyphRadius, ln.col, r.hollow())
 			}
 			if n := len(pts); n > 0 {
 				ends = append(ends, end{ln, pts[n-1]})

@@ -55,7 +55,11 @@ func ThroughputVsInteractivity(curves []analysis.Curve) (*Figure, error) {
 type place struct {
 	x, y  span
 	label string
+	piled bool // the load is more than the server serves
 }
+
+// hollow reports whether the place is drawn as doubtful.
+func (p place) hollow() bool { return p.piled || p.unbounded() }
 
 // unbounded reports whether the count cannot support one of the four bounds.
 func (p place) unbounded() bool { return p.x.unbounded() || p.y.unbounded() }
@@ -109,7 +113,7 @@ func (t tradeoff) figure(curves []analysis.Curve) (*Figure, error) {
 		levels := slices.Clone(curve.Levels)
 		slices.SortStableFunc(levels, byLoad)
 		for _, l := range levels {
-			p := place{x: spanOf(t.felt(l)), y: spanOf(l.OutputThroughput), label: l.Load.String()}
+			p := place{x: spanOf(t.felt(l)), y: spanOf(l.OutputThroughput), label: loadName(curve, l.Load), piled: l.Oversaturated}
 			if !t.x.drawable(p.x.at) || !y.drawable(p.y.at) {
 				left++
 				continue
@@ -142,11 +146,14 @@ func (t tradeoff) figure(curves []analysis.Curve) (*Figure, error) {
 			fr.legend = append(fr.legend, traces[i].entry)
 		}
 	}
-	caption := []string{t.reading, "Each point is a level of load, labelled with it where there is room (c = concurrency); the line joins neighbours and is not a measurement."}
+	caption := []string{t.reading, "Each point is a level of load, labelled with it where there is room (" + loadKinds(drawn) + "); the line joins neighbours and is not a measurement."}
 	for _, s := range analysis.Between(drawn) {
 		caption = append(caption, clean(s))
 	}
 	caption = append(caption, cuts(xs, ys, t.x, y)...)
+	if note := pilingNote(drawn); note != "" {
+		caption = append(caption, note)
+	}
 	if left > 0 {
 		caption = append(caption, fmt.Sprintf("%s left out: %s or throughput is missing, not a number%s.",
 			counted(left, "level is", "levels are"), t.xShort, onlyIf(t.x.log, ", or not above zero")))
@@ -166,9 +173,6 @@ func (t tradeoff) figure(curves []analysis.Curve) (*Figure, error) {
 		},
 	}, nil
 }
-
-// byLoad sorts levels by rising load.
-func byLoad(a, b analysis.Level) int { return a.Load.Concurrency - b.Load.Concurrency }
 
 // footer says what the numbers are and what stands behind them.
 func (t tradeoff) footer(r repeats) string {
@@ -230,7 +234,7 @@ func tracks(l letters, traces []trace, x, y *axis) mark {
 				for _, tip := range tr.places[j].open(&c, q, tr.entry.col) {
 					room.lines = append(room.lines, [2]vg.Point{q, tip})
 				}
-				tr.entry.glyph.draw(&c, q, glyphRadius, tr.entry.col, tr.places[j].unbounded())
+				tr.entry.glyph.draw(&c, q, glyphRadius, tr.entry.col, tr.places[j].hollow())
 			}
 		}
 		label := func(i, j int, must bool) {

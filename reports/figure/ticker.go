@@ -166,7 +166,7 @@ func (t levelTicks) Ticks(lo, hi float64) []plot.Tick {
 		try(i)
 		ticks[i].Value = l
 		if labelled[i] {
-			ticks[i].Label = plain.tick(l, 1)
+			ticks[i].Label = loadNumber(l)
 		}
 	}
 	return ticks

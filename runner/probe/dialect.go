@@ -1,7 +1,11 @@
 package probe
 
 import (
+	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -11,32 +15,74 @@ import (
 
 // Where runtimes say what they are, under the server's root.
 const (
-	pathVersion    = "/version"         // vLLM
+	pathVersion    = "/version"         // vLLM, TensorRT-LLM
 	pathOllama     = "/api/version"     // Ollama
 	pathProps      = "/props"           // llama.cpp
 	pathServerInfo = "/server_info"     // SGLang; vLLM in its development mode
 	pathServerOld  = "/get_server_info" // SGLang's older name for it
+	pathInfo       = "/info"            // TGI
+	pathNIM        = "/v1/version"      // NIM
+	pathOpenAPI    = "/openapi.json"    // transformers serve, which has no path of its own
 )
 
-var paths = []string{pathVersion, pathOllama, pathProps, pathServerInfo, pathServerOld}
+var paths = []string{pathVersion, pathOllama, pathProps, pathServerInfo, pathServerOld, pathInfo, pathNIM, pathOpenAPI}
 
-// Names of the runtimes that are recognised.
+// Names of the dialects that are recognised.
 const (
-	ollama   = "ollama"
-	vllm     = "vllm"
-	sglang   = "sglang"
-	llamaCPP = "llama.cpp"
+	vllm       = "vllm"
+	sglang     = "sglang"
+	trtllm     = "trtllm" // trtllm-serve
+	nim        = "nim"
+	tgi        = "tgi"
+	llamaCPP   = "llama.cpp"
+	ollama     = "ollama"
+	hf         = "hf" // transformers serve
+	databricks = "databricks"
+	azure      = "azure"
+	openAI     = "openai"
+	generic    = "generic" // none of them
 )
+
+// Dialects lists the names that [TargetInfo.Dialect] may have.
+func Dialects() []string {
+	return []string{vllm, sglang, trtllm, nim, tgi, llamaCPP, ollama, hf, databricks, azure, openAI, generic}
+}
+
+// hosted tells a hosted service by its address, which is the one thing that it
+// does not hide behind its API, or by OpenAI's own header; empty = it is none.
+func hosted(base *url.URL, header http.Header) string {
+	host := strings.ToLower(base.Hostname())
+	within := func(domains ...string) bool {
+		return slices.ContainsFunc(domains, func(d string) bool { return strings.HasSuffix("."+host, "."+d) })
+	}
+	switch {
+	case within("openai.azure.com", "cognitiveservices.azure.com", "services.ai.azure.com") || strings.Contains(base.Path, "/openai/deployments/"):
+		return azure
+	case within("databricks.com", "azuredatabricks.net") || strings.HasSuffix(base.Path, "/serving-endpoints"):
+		return databricks
+	case within("api.openai.com") || header.Get("Openai-Version") != "":
+		return openAI
+	}
+	return ""
+}
 
 // identity is what a server turned out to be; empty fields are unknown.
 type identity struct {
-	runtime, version, maxModelLen, precision string
+	dialect, version, maxModelLen, precision string
 	config                                   gjson.Result
+}
+
+// runtime is the dialect's name as that of a program.
+func (id identity) runtime() string {
+	if id.dialect == hf {
+		return "transformers"
+	}
+	return id.dialect
 }
 
 func (id identity) facts() []experiment.Fact {
 	facts := []experiment.Fact{
-		detected(experiment.KeyRuntime, id.runtime),
+		detected(experiment.KeyRuntime, id.runtime()),
 		detected(experiment.KeyRuntimeVersion, id.version),
 	}
 	if id.maxModelLen != "" {
@@ -58,24 +104,38 @@ func recognise(models answer, at map[string]answer) identity {
 	if !info.IsObject() {
 		info = at[pathServerOld].json
 	}
-	props := at[pathProps].json
+	props, tgiInfo := at[pathProps].json, at[pathInfo].json
+	version := at[pathVersion].json.Get("version").String()
+	nimVersion, openAPI := at[pathNIM].json, at[pathOpenAPI].json
 	var id identity
 	switch {
 	case owner == sglang || owner == "" && info.Get("model_path").Exists():
-		id = identity{runtime: sglang, version: info.Get("version").String(), config: info}
-		id.maxModelLen = first.Get("max_model_len").Raw
+		id = identity{dialect: sglang, version: info.Get("version").String(), config: info}
+		id.maxModelLen = number(first.Get("max_model_len"))
 		if id.maxModelLen == "" {
 			id.maxModelLen = number(info.Get("context_length"))
 		}
 		id.precision = known(info.Get("quantization"), info.Get("dtype"))
 	case owner == "llamacpp" || props.Get("default_generation_settings").Exists():
-		id = identity{runtime: llamaCPP, version: props.Get("build_info").String(), config: props}
+		id = identity{dialect: llamaCPP, version: props.Get("build_info").String(), config: props}
 		id.maxModelLen = number(props.Get("default_generation_settings.n_ctx"))
+	case tgiInfo.Get("max_total_tokens").Exists() && tgiInfo.Get("model_id").Exists():
+		id = identity{dialect: tgi, version: tgiInfo.Get("version").String(), config: tgiInfo}
+		id.maxModelLen = number(tgiInfo.Get("max_total_tokens"))
+		id.precision = known(tgiInfo.Get("model_dtype"))
 	case at[pathOllama].json.Get("version").Exists():
-		id = identity{runtime: ollama, version: at[pathOllama].json.Get("version").String()}
-	case owner == vllm || at[pathVersion].json.Get("version").Exists() && first.Get("max_model_len").Exists():
-		id = identity{runtime: vllm, version: at[pathVersion].json.Get("version").String(), config: info}
+		id = identity{dialect: ollama, version: at[pathOllama].json.Get("version").String()}
+	// NIM answers as the engine inside does, and at a path of its own besides.
+	case nimVersion.Get("release").Exists() && nimVersion.Get("api").Exists():
+		id = identity{dialect: nim, version: nimVersion.Get("release").String(), maxModelLen: number(first.Get("max_model_len"))}
+	case owner == "tensorrt_llm":
+		id = identity{dialect: trtllm, version: version, maxModelLen: number(first.Get("max_model_len"))}
+	case owner == vllm || version != "" && first.Get("max_model_len").Exists():
+		id = identity{dialect: vllm, version: version, config: info}
 		id.maxModelLen = number(first.Get("max_model_len"))
+	// Of all these only transformers serve documents OPTIONS for its models.
+	case openAPI.Get("paths./v1/models.options").Exists() && openAPI.Get("paths./v1/chat/completions").Exists():
+		id = identity{dialect: hf}
 	}
 	if id.version == "0.0.0" { // a build that nobody stamped
 		id.version = ""

@@ -128,6 +128,9 @@ func TestTargetSimulator(t *testing.T) {
 	for _, f := range info.Facts {
 		env.Set(f.Key, f.Value, f.Source)
 	}
+	if info.Dialect != vllm || info.MaxModelLen != s.Deployment().MaxModelLen {
+		t.Errorf("dialect %s, context %d", info.Dialect, info.MaxModelLen)
+	}
 	if got, want := env.Label(), "llama-3.1-8b bf16 · vllm-like · 2× h100-sxm · SIMULATED"; got != want {
 		t.Errorf("the label is %q, not %q", got, want)
 	}

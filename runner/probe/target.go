@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -30,23 +31,44 @@ type TargetInfo struct {
 	Facts []experiment.Fact
 	// Models are the ids that it serves, in its own order.
 	Models []string
+	// Dialect is one of [Dialects].
+	Dialect string
+	// MaxModelLen is the longest context in tokens; 0 = unknown.
+	MaxModelLen int
 	// Warnings are whole sentences on what could not be read.
 	Warnings []string
 }
 
+// Server is an endpoint, and what it wants to see with each request.
+type Server struct {
+	// BaseURL is the API's root.
+	BaseURL string
+	// Key is the bearer token, or what KeyHeader carries; empty = none.
+	Key, KeyHeader string
+	// APIVersion is sent as the query api-version; empty = none.
+	APIVersion string
+	// Headers are sent too.
+	Headers map[string]string
+}
+
 // Target asks the server behind an OpenAI-compatible API root what it is. key is
-// its bearer token; empty = none. The error is only that baseURL is not a URL;
-// whatever the server fails to answer is a warning and an unknown fact.
+// its bearer token; empty = none. Its error is that of [Server.Ask].
 func Target(ctx context.Context, baseURL, key string) (TargetInfo, error) {
-	base, err := url.Parse(baseURL)
+	return Server{BaseURL: baseURL, Key: key}.Ask(ctx)
+}
+
+// Ask asks the server what it is. The error is only that BaseURL is not a URL;
+// whatever the server fails to answer is a warning and an unknown fact.
+func (s Server) Ask(ctx context.Context) (TargetInfo, error) {
+	base, err := url.Parse(s.BaseURL)
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-		return TargetInfo{}, fmt.Errorf("probing the endpoint: %q is not an http or https URL, such as http://127.0.0.1:8000/v1", userinfo.ReplaceAllString(baseURL, "://"))
+		return TargetInfo{}, fmt.Errorf("probing the endpoint: %q is not an http or https URL, such as http://127.0.0.1:8000/v1", userinfo.ReplaceAllString(s.BaseURL, "://"))
 	}
 	base.User, base.RawQuery, base.Fragment = nil, "", ""
-	api := strings.TrimRight(base.String(), "/")
+	api, key := strings.TrimRight(base.String(), "/"), s.Key
 	q := questioner{
-		key:  key,
-		root: strings.TrimSuffix(api, "/v1"),
+		server: s,
+		root:   strings.TrimSuffix(api, "/v1"),
 		client: &http.Client{
 			Transport: &http.Transport{DisableCompression: true, DisableKeepAlives: true, Proxy: http.ProxyFromEnvironment},
 			// A redirect would take the key to an address that nobody named.
@@ -56,9 +78,11 @@ func Target(ctx context.Context, baseURL, key string) (TargetInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 
-	info := TargetInfo{Facts: []experiment.Fact{detected(experiment.KeyEndpoint, api)}}
+	info := TargetInfo{Facts: []experiment.Fact{detected(experiment.KeyEndpoint, api)}, Dialect: generic}
 	models := q.ask(ctx, api+"/models")
+	service := hosted(base, models.header)
 	switch {
+	case models.err != nil && (service == azure || service == databricks): // they list none there
 	case models.err != nil:
 		info.Warnings = append(info.Warnings, fmt.Sprintf("The endpoint does not list its models (%s): %s.%s", api+"/models", models.err, q.elsewhere(ctx, api, models)))
 	default:
@@ -67,16 +91,17 @@ func Target(ctx context.Context, baseURL, key string) (TargetInfo, error) {
 		}
 	}
 	if simulated(models) {
+		info.Dialect = vllm // whose API it has
 		info.addSimulator(q.ask(ctx, q.root+"/sim/config"))
 		return info, nil
 	}
-	if models.status == 0 { // nobody is there, or too slow to be asked more
-		info.Facts = append(info.Facts, identity{}.facts()...)
+	if models.status == 0 || service != "" { // nobody is there, or nobody who says more
+		info.take(identity{dialect: service})
 		return info, nil
 	}
 	answers := q.askAll(ctx, paths)
 	id := recognise(models, answers)
-	info.Facts = append(info.Facts, id.facts()...)
+	info.take(id)
 	if len(info.Models) == 1 {
 		info.Facts = append(info.Facts, detected(experiment.KeyModel, info.Models[0]))
 	}
@@ -89,6 +114,17 @@ func Target(ctx context.Context, baseURL, key string) (TargetInfo, error) {
 		}
 	}
 	return info, nil
+}
+
+// take records what the server turned out to be.
+func (t *TargetInfo) take(id identity) {
+	if id.dialect != "" {
+		t.Dialect = id.dialect
+	}
+	if n, err := strconv.Atoi(id.maxModelLen); err == nil {
+		t.MaxModelLen = n
+	}
+	t.Facts = append(t.Facts, id.facts()...)
 }
 
 // elsewhere says where the API is when it is not at the address given and is
@@ -121,6 +157,7 @@ func (t *TargetInfo) addSimulator(config answer) {
 		t.Facts = append(t.Facts, experiment.Fact{Key: experiment.KeyRuntime, Value: "inferbook-sim", Source: experiment.Simulated})
 		return
 	}
+	t.MaxModelLen = d.MaxModelLen
 	t.Facts = append(t.Facts, Simulator(d)...)
 }
 
@@ -149,8 +186,26 @@ type answer struct {
 
 // questioner asks one server.
 type questioner struct {
-	client    *http.Client
-	key, root string
+	client *http.Client
+	server Server
+	root   string
+}
+
+// dress puts on a request what the server wants to see.
+func (s Server) dress(req *http.Request) {
+	for name, value := range s.Headers {
+		req.Header.Set(name, value)
+	}
+	switch {
+	case s.Key == "":
+	case s.KeyHeader != "":
+		req.Header.Set(s.KeyHeader, s.Key)
+	default:
+		req.Header.Set("Authorization", "Bearer "+s.Key)
+	}
+	if s.APIVersion != "" {
+		req.URL.RawQuery = url.Values{"api-version": {s.APIVersion}}.Encode()
+	}
 }
 
 // askAll asks for several paths under the root at the same time.
@@ -176,9 +231,7 @@ func (q *questioner) ask(ctx context.Context, address string) answer {
 	if err != nil {
 		return answer{err: err}
 	}
-	if q.key != "" {
-		req.Header.Set("Authorization", "Bearer "+q.key)
-	}
+	q.server.dress(req)
 	req.Header.Set("Accept", "application/json")
 	resp, err := q.client.Do(req)
 	if err != nil {

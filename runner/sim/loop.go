@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"cmp"
+	"container/heap"
 	"errors"
 	"fmt"
 	"time"
@@ -15,6 +17,8 @@ type Loop struct {
 	live    map[string]*sequence
 	done    func(Truth)
 	running bool
+	timers  timers
+	set     int // timers so far
 }
 
 // NewLoop makes an idle engine at time 0. The seed and jitter, the lognormal σ
@@ -60,7 +64,40 @@ func (l *Loop) CancelAt(id string, at time.Duration) {
 	}
 }
 
-// Run lets time pass until nothing is left to happen. It calls done for each
+// At calls f when the time has come, now or later, before anything that the
+// engine does at that time; of several at one time, in the order in which they were set.
+func (l *Loop) At(at time.Duration, f func()) {
+	l.set++
+	heap.Push(&l.timers, timer{max(at, l.Now()), l.set, f})
+}
+
+// timer is a call that is due.
+type timer struct {
+	at  time.Duration
+	set int
+	f   func()
+}
+
+// timers is a heap by time and, at one time, by the order of setting.
+type timers []timer
+
+func (t timers) Len() int      { return len(t) }
+func (t timers) Swap(i, j int) { t[i], t[j] = t[j], t[i] }
+func (t *timers) Push(x any)   { *t = append(*t, x.(timer)) }
+
+func (t timers) Less(i, j int) bool {
+	return cmp.Or(cmp.Compare(t[i].at, t[j].at), cmp.Compare(t[i].set, t[j].set)) < 0
+}
+
+func (t *timers) Pop() any {
+	last := len(*t) - 1
+	x := (*t)[last]
+	(*t)[last] = timer{}
+	*t = (*t)[:last]
+	return x
+}
+
+// Run lets time pass until nothing is left to happen, no timer either. It calls done for each
 // request when it is finished, in order of time; done may submit and cancel.
 // The error is that Run was called from within done, or that requests are left
 // which no step can serve, which no deployment made by [Config.Resolve] does.
@@ -72,6 +109,12 @@ func (l *Loop) Run(done func(Truth)) error {
 	defer func() { l.running, l.done = false, nil }()
 	for {
 		t := l.engine.next()
+		if len(l.timers) > 0 && l.timers[0].at <= t {
+			due := heap.Pop(&l.timers).(timer)
+			l.engine.now = max(l.engine.now, due.at)
+			due.f()
+			continue
+		}
 		if t == forever {
 			break
 		}

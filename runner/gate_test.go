@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -98,11 +96,11 @@ func driveCheckPoint(t interface {
 			t.Errorf("%s: two requests have the number %d", p.Load, s.Seq)
 		}
 		seen[s.Seq] = true
-		if s.Worker < 0 || s.Worker >= p.Load.Concurrency {
+		if s.Worker < 0 || s.Worker >= max(1, p.Load.Concurrency) {
 			t.Errorf("%s: request %d is of worker %d", p.Load, s.Seq, s.Worker)
 		}
 		// At most one in flight for each of C workers is at most C in flight.
-		if s.Sent < busy[s.Worker] {
+		if s.Sent < busy[s.Worker] && p.Load.Rate == 0 {
 			t.Errorf("%s: worker %d sent request %d at %d, before the last one's end at %d", p.Load, s.Worker, s.Seq, s.Sent, busy[s.Worker])
 		}
 		if s.Sent < s.Scheduled || s.End < s.Sent {
@@ -127,7 +125,7 @@ func drivePlan(t interface {
 	spec := experiment.DefaultSpec()
 	spec.Model, spec.Stream, spec.Requests = "llama-3.1-8b", true, 40
 	edit(&spec)
-	p, err := NewPlan(spec)
+	p, err := NewPlan(spec, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +205,9 @@ func TestVirtualPhases(t *testing.T) {
 // A synchronous runner measures everything: the window is from the first byte to
 // the last, and each request leaves when the one before it has ended.
 func TestVirtualSynchronous(t *testing.T) {
-	r, sink := driveRun(drivePlan(t, func(s *experiment.Spec) { s.Warmup, s.Jitter, s.Stream, s.OutputTokens = 0, 0, false, experiment.Tokens(20) }))
+	r, sink := driveRun(drivePlan(t, func(s *experiment.Spec) {
+		s.Warmup, s.Jitter, s.Stream, s.OutputTokens = 0, 0, false, experiment.Tokens(20)
+	}))
 	if _, err := r.DoVirtual(t.Context(), driveDeployment(t), nil, driveStart); err != nil {
 		t.Fatal(err)
 	}
@@ -258,60 +258,6 @@ func TestWindowIsUnbiased(t *testing.T) {
 		t.Logf("c=%d: %.3f req/s over 3,000 requests, %.3f over %d", c, long, short, 5*c)
 		if off := short/long - 1; off < -0.02 || off > 0.02 {
 			t.Errorf("at C = %d the rate of a short run is %.1f %% off", c, 100*off)
-		}
-	}
-}
-
-func TestHealth(t *testing.T) {
-	var v vitals
-	for i := range 100 {
-		s := experiment.NewSample(i)
-		s.Scheduled, s.Sent, s.Connected, s.Reused = 0, experiment.Instant(i+1), 5, i > 0
-		s.Events, s.Gaps = 3, []experiment.Gap{7, experiment.SameRead}
-		v.add(&s)
-	}
-	warm := experiment.NewSample(100) // what is not measured is late for other reasons
-	warm.Phase, warm.Scheduled, warm.Sent = experiment.Warmup, 0, 1e9
-	v.add(&warm)
-	want := experiment.Health{
-		SendLagP50: 50, SendLagP99: 99, CPUShare: experiment.Unknown, GCPauseMax: experiment.Unknown,
-		NewConnections: 1, EventsPerRead: 1.5, StampSource: "read",
-	}
-	if d := cmp.Diff(want, v.health(stampRead)); d != "" {
-		t.Error(d)
-	}
-	if h := (&vitals{}).health(stampRead); h.SendLagP99 != experiment.Unknown || h.EventsPerRead != 0 {
-		t.Errorf("of no samples: %+v", h)
-	}
-}
-
-func TestHealthOfTheProcess(t *testing.T) {
-	before := observeProcess()
-	deadline := before.cpu + 20*time.Millisecond
-	for x := 0; before.cpu >= 0 && cpuTime() < deadline; x++ {
-		runtime.GC()
-	}
-	var h experiment.Health
-	before.addTo(&h)
-	if before.cpu >= 0 && (h.CPUShare <= 0 || h.CPUShare > 1) {
-		t.Errorf("CPU share %g", h.CPUShare)
-	}
-	if h.GCPauseMax <= 0 {
-		t.Errorf("the garbage collector ran and paused for %d ns", h.GCPauseMax)
-	}
-	inf := math.Inf(1)
-	for _, tt := range []struct {
-		name          string
-		before, after []uint64
-		want          int64
-	}{
-		{"nothing new", []uint64{1, 2, 3}, []uint64{1, 2, 3}, 0},
-		{"the longest counts", []uint64{1, 2, 3}, []uint64{5, 3, 3}, 2000},
-		// The last bucket has no end, so its beginning is what is known.
-		{"off the scale", []uint64{0, 0, 0}, []uint64{1, 0, 1}, 2000},
-	} {
-		if got := longestPause(tt.before, tt.after, []float64{0, 1e-6, 2e-6, inf}); got != tt.want {
-			t.Errorf("%s: %d ns, not %d", tt.name, got, tt.want)
 		}
 	}
 }

@@ -1,0 +1,94 @@
+package analysis
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/inferbook/inferbook/experiment"
+)
+
+// RepeatsForInterval is the fewest repeats whose median has a 95 % interval: all
+// of five lie on one side of the median too often, with probability 2 × 0.5⁵ = 6.25 %.
+const RepeatsForInterval = 6
+
+// repeatWarning says what k repeats do not support.
+func repeatWarning(k int) string {
+	switch {
+	case k == 1:
+		return "One repeat: how far another run would be from it is not known."
+	case k < RepeatsForInterval:
+		return fmt.Sprintf("%d repeats: an interval between repeats needs %d.", k, RepeatsForInterval)
+	default:
+		return ""
+	}
+}
+
+// curveWarnings says what the sweep as a whole does not support.
+func curveWarnings(e *experiment.Experiment, c *Curve) []string {
+	var out []string
+	if c.Simulated {
+		w := "Every figure here comes from the simulated engine."
+		if cal := e.Environment.Get(experiment.KeyCalibration); cal.Source != experiment.UnknownValue {
+			w += " Its calibration: " + strings.TrimSuffix(cal.Value, ".") + "."
+		}
+		out = append(out, w)
+	}
+	if len(c.Levels) == 0 {
+		return append(out, "There is no point to make a curve from.")
+	}
+	least := math.MaxInt
+	var cut []string
+	for _, l := range c.Levels {
+		least = min(least, len(l.Points))
+		for _, p := range l.Points {
+			if s := p.Point.Status; s == experiment.Interrupted || s == experiment.Failed {
+				cut = append(cut, l.Load.String())
+			}
+		}
+	}
+	if w := repeatWarning(least); w != "" {
+		out = append(out, w)
+	}
+	// A run that was cut short says so itself, once for all of its points.
+	if len(cut) > 0 && e.Status != experiment.Interrupted && e.Status != experiment.Failed {
+		out = append(out, fmt.Sprintf("The measuring at %s stopped early, so it may have fewer requests than were asked for.", list(distinct(cut))))
+	}
+	var absent []string
+	for _, load := range planned(&e.Spec, c.Variant) {
+		if !slices.ContainsFunc(c.Levels, func(l Level) bool { return l.Load == load }) {
+			absent = append(absent, load.String())
+		}
+	}
+	if len(absent) > 0 {
+		out = append(out, fmt.Sprintf("The plan has %s, of which nothing was recorded.", list(absent)))
+	}
+	if loops := len(throughputs(c.Levels)); loops < fitLevels && e.Spec.Search == nil && !slices.ContainsFunc(c.Levels, func(l Level) bool { return !closed(l.Load) }) {
+		out = append(out, fmt.Sprintf("%s cannot show a shape: knee, plateau and fit need three or more.", plural(len(c.Levels), "level")))
+	}
+	if i := slices.IndexFunc(c.Levels, func(l Level) bool { return l.Load.Open() && l.Oversaturated }); i >= 0 && c.StableRate == nil {
+		out = append(out, fmt.Sprintf("Requests pile up at the lowest rate already, %s: the highest that is stable lies below it.", c.Levels[i].Load))
+	}
+	if c.NoFit != "" {
+		out = append(out, c.NoFit)
+	}
+	return out
+}
+
+// planned lists the loads that a specification names.
+func planned(s *experiment.Spec, variant string) []experiment.Load {
+	var out []experiment.Load
+	switch {
+	case s.Search != nil || len(s.Classes) > 0 && s.Classes[0].Weight == 0:
+	case s.Arrival.Open():
+		for _, r := range s.Rate {
+			out = append(out, experiment.Load{Rate: r, Variant: variant})
+		}
+	default:
+		for _, n := range s.Concurrency {
+			out = append(out, experiment.Load{Concurrency: n, Variant: variant})
+		}
+	}
+	return out
+}
