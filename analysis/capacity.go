@@ -2,11 +2,15 @@ package analysis
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/inferbook/inferbook/experiment"
 )
 
-// stableRate is the last rate below the first at which requests pile up.
+// stableRate is the last rate below the first at which requests pile up. A level
+// that cannot tell is passed over: one without throughput, one where requests failed,
+// as those do that a server sheds, or whose cap on concurrency held them back, so
+// that they piled up at the client.
 func stableRate(levels []Level) *Landmark {
 	var last *Level
 	for i := range levels {
@@ -21,7 +25,9 @@ func stableRate(levels []Level) *Landmark {
 			return last.landmark(last.RequestRate.Value, fmt.Sprintf("At %s the server completes %s req/s and requests do not pile up; at %s they do.",
 				last.Load, short(last.RequestRate.Value), l.Load), "nvidia-fundamental-concepts")
 		}
-		last = l
+		if l.RequestRate.Value > 0 && !(l.ErrorRate > errorBar) && !slices.ContainsFunc(l.Points, func(s PointSummary) bool { return capped(&s) }) {
+			last = l
+		}
 	}
 	if last == nil {
 		return nil
@@ -29,6 +35,10 @@ func stableRate(levels []Level) *Landmark {
 	return last.landmark(last.RequestRate.Value, fmt.Sprintf("At %s, the highest rate measured, the server completes %s req/s and requests do not pile up.",
 		last.Load, short(last.RequestRate.Value)), "nvidia-fundamental-concepts")
 }
+
+// capped reports whether a cap on concurrency held back so many requests that the
+// server did not get the rate in the point's name.
+func capped(s *PointSummary) bool { return float64(s.HeldBack) > heldBar*float64(s.Sent) }
 
 func bestGoodput(levels []Level) *Landmark {
 	var best *Level
@@ -40,8 +50,12 @@ func bestGoodput(levels []Level) *Landmark {
 	if best == nil {
 		return nil
 	}
-	return best.landmark(best.Goodput.Value, fmt.Sprintf("At %s %s of %s req/s are within the SLO, more than at any other level.",
-		best.Load, short(best.Goodput.Value), short(best.RequestRate.Value)), "vllm-repository")
+	rest := ""
+	if len(levels) > 1 {
+		rest = ", more than at any other level"
+	}
+	return best.landmark(best.Goodput.Value, fmt.Sprintf("At %s %s of %s req/s are within the SLO%s.",
+		best.Load, short(best.Goodput.Value), short(best.RequestRate.Value), rest), "vllm-repository")
 }
 
 // sloCapacity is the largest level that holds the SLO, below the first that misses

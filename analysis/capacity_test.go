@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -69,6 +70,13 @@ func TestOpenCurve(t *testing.T) {
 	if all := NewCurve(e, rates(t, &e.Spec, 0.3, 0.5)); all.StableRate == nil || !strings.Contains(all.StableRate.Because, "the highest rate measured") ||
 		!strings.Contains(all.SLOCapacity.Because, "no level above it misses") {
 		t.Errorf("stable throughout: %+v, %+v", all.StableRate, all.SLOCapacity)
+	}
+	held, barren, shed := rates(t, &e.Spec, 0.5), rates(t, &e.Spec, 0.5), rates(t, &e.Spec, 0.5)
+	held[0].HeldBack, barren[0].RequestRate, shed[0].OK = held[0].Sent, math.NaN(), shed[0].OK/2
+	for name, points := range map[string][]PointSummary{"held back by a cap": held, "without throughput": barren, "half of it failed": shed} {
+		if c := NewCurve(e, points); c.StableRate != nil || strings.Contains(strings.Join(c.Warnings, " "), "pile up") {
+			t.Errorf("%s: %+v, %q", name, c.StableRate, c.Warnings)
+		}
 	}
 	if over := NewCurve(e, rates(t, &e.Spec, 1.5)); over.StableRate != nil || over.SLOCapacity != nil ||
 		!strings.Contains(strings.Join(over.Warnings, " "), "Requests pile up at the lowest rate already, rate=1.5") {

@@ -67,7 +67,7 @@ func curveWarnings(e *experiment.Experiment, c *Curve) []string {
 	if loops := len(throughputs(c.Levels)); loops < fitLevels && e.Spec.Search == nil && !slices.ContainsFunc(c.Levels, func(l Level) bool { return !closed(l.Load) }) {
 		out = append(out, fmt.Sprintf("%s cannot show a shape: knee, plateau and fit need three or more.", plural(len(c.Levels), "level")))
 	}
-	if i := slices.IndexFunc(c.Levels, func(l Level) bool { return l.Load.Open() && l.Oversaturated }); i >= 0 && c.StableRate == nil {
+	if i := slices.IndexFunc(c.Levels, func(l Level) bool { return l.Load.Open() }); i >= 0 && c.Levels[i].Oversaturated {
 		out = append(out, fmt.Sprintf("Requests pile up at the lowest rate already, %s: the highest that is stable lies below it.", c.Levels[i].Load))
 	}
 	if c.NoFit != "" {

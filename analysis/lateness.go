@@ -82,7 +82,7 @@ func (c *Collector) warnReadTimes(s *PointSummary) string {
 func (c *Collector) warnSendLag(s *PointSummary) string {
 	lag := time.Duration(s.Point.Health.SendLagP99)
 	switch {
-	case s.OK == 0 || float64(s.HeldBack) > heldBar*float64(s.Sent):
+	case s.OK == 0 || capped(s):
 		return "" // the cap made them late, which another warning says
 	case c.point.Load.Rate > 0:
 		return c.warnRateLag(s)

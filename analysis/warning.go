@@ -91,6 +91,8 @@ func (c *Collector) warnWindow(s *PointSummary) string {
 func (c *Collector) warnDrain(s *PointSummary) string {
 	left := s.OK - s.InWindow
 	switch {
+	case s.OK > 0 && s.InWindow == 0 && s.Oversaturated:
+		return fmt.Sprintf("All %s ended after sending had stopped, so there is no throughput; send fewer a second, or for longer.", plural(s.OK, "successful request"))
 	case s.OK > 0 && s.InWindow == 0:
 		return fmt.Sprintf("All %s ended outside the window, so there is no throughput; send more of them.", plural(s.OK, "successful request"))
 	case s.OK > 0 && c.point.Window.Rule != experiment.SteadyOpen && float64(left) > drainBar*float64(s.OK):

@@ -245,7 +245,7 @@ func TestEndlessStream(t *testing.T) {
 func TestTooManyRequests(t *testing.T) {
 	server := clientAlways(clientWhole(429, "Retry-After: 12\r\n", `{"error":{"message":"Rate limit reached for max_tokens"}}`)...)
 	s, fallbacks := clientDo(t, server, clientSpec())
-	want := "the server answered 429 Too Many Requests: Rate limit reached for max_tokens; lower the concurrency or ask for a higher rate limit"
+	want := "the server answered 429 Too Many Requests: Rate limit reached for max_tokens; lower the load or ask for a higher rate limit"
 	if s.Outcome != experiment.HTTPError || s.Error != want || s.RetryAfter != 12*time.Second || len(server.requests) != 1 {
 		t.Errorf("%s after %s, %d requests: %s", s.Outcome, s.RetryAfter, len(server.requests), s.Error)
 	}

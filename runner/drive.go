@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -97,7 +98,9 @@ func (d *drive) wait(finished, stop <-chan struct{}) {
 			d.halt()
 		case <-cancelled:
 			cancelled = nil
-			d.halt()
+			if limit := (*limitError)(nil); !errors.As(context.Cause(d.ctx), &limit) { // the end of the grace is in the plan
+				d.halt()
+			}
 		case <-tick:
 			d.mu.Lock()
 			p := d.progress(d.now())

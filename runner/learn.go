@@ -39,9 +39,9 @@ type Learned struct {
 
 const (
 	// Texts of evenFirst + k·evenStep characters have each word of the vocabulary k
-	// times, beside the words that make them unique: whatever a tokenizer makes of
+	// times, beside those that ask for a long answer: whatever a tokenizer makes of
 	// single words, such texts count nearly alike.
-	evenFirst = 63
+	evenFirst = 31
 	evenStep  = 1024
 	smallStep = 224 // in place of evenStep, where the context is too small
 

@@ -101,7 +101,7 @@ func (w *watch) due() (experiment.Instant, *limitError) {
 	case waiting:
 		limit = &limitError{field: "first_byte_timeout", after: time.Duration(s.FirstByteTimeout),
 			said: "the server accepted the request and sent no event",
-			next: "it may be overloaded or still loading the model: lower the concurrency, or raise the limit"}
+			next: "it may be overloaded or still loading the model: lower the load, or raise the limit"}
 		if !s.Stream {
 			limit.said = "the server accepted the request and sent no byte of its answer"
 			limit.next = "without streaming nothing comes before the whole answer is made: raise the limit, or use --stream"

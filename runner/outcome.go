@@ -54,7 +54,9 @@ func (c *Client) settle(x *exchange, a *answer, err, cause error) {
 const (
 	wholeLearned = 0.9
 	wholeGuessed = 0.6
-	cutFrom      = 32 // tokens; a template or a rounding is much of a shorter prompt
+	// cutLeast is the fewest tokens that a cut takes. No context is so small that it
+	// cuts a short prompt, and a tokenizer that splits words unevenly may miss a tenth of one.
+	cutLeast = 64
 )
 
 // uncut is the verdict v, unless the server counted far fewer tokens of the prompt
@@ -65,7 +67,7 @@ func (c *Client) uncut(x *exchange, a *answer, v verdict) verdict {
 	if c.fit.Load().Learned {
 		share = wholeLearned
 	}
-	if asked < cutFrom || counted < 0 || len(x.request.History) > 0 || x.request.Body != nil ||
+	if asked-counted < cutLeast || counted < 0 || len(x.request.History) > 0 || x.request.Body != nil ||
 		float64(counted) >= share*float64(asked) {
 		return v
 	}

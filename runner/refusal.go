@@ -47,12 +47,14 @@ func (c *Client) refused(x *exchange) verdict {
 	case code == http.StatusNotFound:
 		next = fmt.Sprintf("check the address and the model's name: GET %s/models lists the models if the address is right", base)
 		if !strings.HasSuffix(base, "/v1") {
-			next = fmt.Sprintf("check the base URL: most end in /v1, as in %s/v1", base)
+			next = fmt.Sprintf("check the base URL: most end in /v1, as in %s/v1", otherVersion.ReplaceAllString(base, ""))
+		} else if e := c.spec.Endpoint; e != "" && e != experiment.Chat {
+			next = fmt.Sprintf("check that the server has %s/%s, which not all have, and the model's name", base, e)
 		}
 	case code == http.StatusTooManyRequests:
-		next = "lower the concurrency or ask for a higher rate limit"
+		next = "lower the load or ask for a higher rate limit"
 	case code == http.StatusServiceUnavailable:
-		next = "the server is overloaded or still loading the model: wait, or lower the concurrency"
+		next = "the server is overloaded or still loading the model: wait, or lower the load"
 	case code == http.StatusBadRequest || code == http.StatusUnprocessableEntity || code == http.StatusRequestEntityTooLarge:
 		next = "check the model's name, the lengths and the extra fields"
 	case code == http.StatusMethodNotAllowed:
@@ -62,6 +64,9 @@ func (c *Client) refused(x *exchange) verdict {
 	}
 	return judge(experiment.HTTPError, "the server answered %s: %s; %s", status, said, next)
 }
+
+// otherVersion is the version that an address ends in.
+var otherVersion = regexp.MustCompile(`/v\d+$`)
 
 // serverMessage gives what an error document says, in the shapes that servers
 // use: OpenAI's {"error":{"message"}}, a bare {"error":"…"} or {"message"},

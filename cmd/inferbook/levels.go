@@ -134,7 +134,7 @@ func (p *program) printInstrument(v *view) {
 	var worst *experiment.Health
 	for i := range v.Points {
 		h := &v.Points[i].Point.Health
-		if h.StampSource == "simulator" || h.SendLagP99 < 0 {
+		if h.StampSource == "" || h.StampSource == "simulator" || h.SendLagP99 < 0 { // a killed run has none
 			continue
 		}
 		if worst == nil || h.SendLagP99+max(0, h.ReadLagP99) > worst.SendLagP99+max(0, worst.ReadLagP99) {

@@ -48,6 +48,7 @@ func TestREADME(t *testing.T) {
 	t.Chdir(t.TempDir())
 	var after []string
 	inside, ran := false, 0
+	var ids *experiment.IDs // of all commands: they write one notebook
 	for _, line := range strings.Split(string(before), "\n") {
 		switch {
 		case line == "```console":
@@ -66,6 +67,10 @@ func TestREADME(t *testing.T) {
 		ran++
 		var out bytes.Buffer
 		p := still(t, &out, "experiments.db")
+		if ids == nil {
+			ids = p.ids
+		}
+		p.ids = ids
 		if code := p.run(t.Context(), words(t, command)); code != exitOK {
 			t.Fatalf("%s: exit status %d: %s", command, code, p.err)
 		}

@@ -85,12 +85,20 @@ func arrivalWord(s *experiment.Spec) string {
 			text += fmt.Sprintf(", at most %d in flight", s.MaxConcurrency)
 		}
 		if s.Warmup > 0 {
-			text += fmt.Sprintf(", first %d left out", s.Warmup)
+			text += fmt.Sprintf(", first %d%s left out", s.Warmup, conversationsWord(s))
 		}
 		return text
 	default:
 		return fmt.Sprintf("closed loop, %d warm-up a worker left out", s.Warmup)
 	}
+}
+
+// conversationsWord says that what arrives are conversations, each of several requests.
+func conversationsWord(s *experiment.Spec) string {
+	if s.Turns.IsZero() {
+		return ""
+	}
+	return " conversations"
 }
 
 func streamWord(stream bool) string {

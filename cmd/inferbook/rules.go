@@ -94,7 +94,7 @@ func (r *rules) cost(s *experiment.Spec) runner.Rule {
 		if s.MaxCost == 0 || total < s.MaxCost {
 			return ""
 		}
-		r.why = fmt.Sprintf("the run has cost $%.2f of the $%.2f that it may", total, s.MaxCost)
+		r.why = fmt.Sprintf("the run has cost %s of the %s that it may", usd(total), usd(s.MaxCost))
 		return experiment.EndCost
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/inferbook/inferbook/experiment"
 	"github.com/inferbook/inferbook/experiment/foreign"
 )
 
@@ -50,13 +51,15 @@ func (p *program) saveResults(c *cli.Context, s *session) error {
 }
 
 // checkSaving finds before a run what would keep its result from being saved after it.
-func checkSaving(c *cli.Context) error {
+func checkSaving(c *cli.Context, s *experiment.Spec) error {
 	if !c.Bool("save-result") && !c.Bool("save-detailed") {
 		for _, name := range []string{"result-dir", "result-filename", "metric-percentiles"} {
 			if c.IsSet(name) {
 				return usage("--%s says how to save a result, and none is saved; add --save-result", name)
 			}
 		}
+	} else if !s.Stream && s.Endpoint != experiment.Embeddings {
+		return usage("the file of vllm bench serve has the TTFT, which only a stream has; add --stream")
 	}
 	_, err := savedPercentiles(c)
 	return err

@@ -132,7 +132,7 @@ func amount(plan runner.Plan, e runner.Estimate) string {
 	text := fmt.Sprintf("up to %s requests, %s prompt tokens and %s output tokens",
 		thousands(int64(e.Requests)), thousands(int64(e.PromptTokens)), thousands(int64(e.OutputTokens)))
 	if t := plan.Spec.TokenPrice; t != nil {
-		text += fmt.Sprintf(", up to $%.2f", (t.Input*float64(e.PromptTokens)+t.Output*float64(e.OutputTokens))/1e6)
+		text += fmt.Sprintf(", up to %s", usd((t.Input*float64(e.PromptTokens)+t.Output*float64(e.OutputTokens))/1e6))
 	}
 	return text
 }

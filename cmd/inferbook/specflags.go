@@ -39,7 +39,7 @@ func specOf(c *cli.Context, like *experiment.Experiment) (experiment.Spec, error
 	if err := applyFlags(c, &spec); err != nil {
 		return spec, err
 	}
-	if err := checkSaving(c); err != nil {
+	if err := checkSaving(c, &spec); err != nil {
 		return spec, err
 	}
 	if err := settle(c, &spec, given); err != nil {

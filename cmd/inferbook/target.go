@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -60,7 +61,11 @@ func (p *program) resolve(c *cli.Context, s *experiment.Spec, key, address, from
 	if !t.env.Simulated() {
 		declared(c, &t.env)
 	}
-	t.line = fmt.Sprintf("%s (from %s): %s", address, from, t.env.Label())
+	of := ""
+	if n := len(s.Replicas); n > 1 { // only the first was asked what it is
+		of = fmt.Sprintf(", the first of %d servers", n)
+	}
+	t.line = fmt.Sprintf("%s%s (from %s): %s", address, of, from, t.env.Label())
 	return t, nil
 }
 
@@ -92,10 +97,34 @@ func (p *program) resolveServer(ctx context.Context, s *experiment.Spec, t *targ
 		s.Model = "default"
 		p.hint("warning: no --model was given and the server lists none; the requests name the model %q", s.Model)
 	}
+	p.hintUnlisted(s, info.Models)
 	if t.env.Get(experiment.KeyModel).Value != s.Model {
 		t.env.Set(experiment.KeyModel, s.Model, experiment.Declared)
 	}
 	return nil
+}
+
+// hintUnlisted warns of a model that the server does not list. That is no error: not
+// every server lists its aliases and adapters.
+func (p *program) hintUnlisted(s *experiment.Spec, listed []string) {
+	const most = 5 // a hosted API lists hundreds
+	asked := []string{s.Model}
+	if len(s.Models) > 0 {
+		asked = nil
+		for _, m := range s.Models {
+			asked = append(asked, m.Model)
+		}
+	}
+	for _, name := range asked {
+		if len(listed) == 0 || slices.Contains(listed, name) {
+			continue
+		}
+		has := strings.Join(listed[:min(most, len(listed))], ", ")
+		if n := len(listed) - most; n > 0 {
+			has += fmt.Sprintf(" and %d more", n)
+		}
+		p.hint("warning: the server does not list the model %q; it lists %s", name, has)
+	}
 }
 
 // resolveSimulator starts the simulated engine, or sets it up for virtual time.

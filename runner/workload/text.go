@@ -42,12 +42,12 @@ const (
 )
 
 // lead asks for a long answer. It has no punctuation and as many characters a word
-// as the vocabulary, so that it counts as any other eight words do. Where a tokenizer
-// splits a tenth of the vocabulary and none of these words, a text with the lead is 0.8
-// tokens short; texts of fewer than 80 words, in which that would be 1 %, have none.
+// as the vocabulary, so that most tokenizers count it as any other eight words; probes
+// have it too, so that what another one makes of it is in the template's tokens. Texts of
+// fewer than 17 words have no room for it.
 const (
 	lead     = " tell me a long tale of all this"
-	leadRoom = 80 * wordRoom
+	leadRoom = 17 * wordRoom
 )
 
 // script writes one synthetic text. A key fixes its words.
@@ -168,18 +168,17 @@ func (s *script) String() string { return string(s.text[1:]) }
 // other does.
 const ShortestText = nonceRoom - 1
 
-// ProbeChars are the lengths of probe to learn a fit from, one of each: whole decks, so
-// that each has each word equally often. The longest is about 1,024 tokens, which any
+// ProbeChars are the lengths of probe to learn a fit from, one of each: whole decks and
+// the words that ask for a long answer, so that each has each word equally often. The longest is about 1,024 tokens, which any
 // server's context holds and any server reads soon.
-var ProbeChars = [...]int{1023, 2047, 3071, 4095}
+var ProbeChars = [...]int{1055, 2079, 3103, 4127}
 
 // Probe gives the n-th text of exactly chars characters, from [ShortestText], that
-// is made as prompts are, without the words that ask for a long answer, so that a
-// [Fit] learned from probes holds for prompts. Equal arguments give equal texts, and
+// is made as prompts are, so that a [Fit] learned from probes holds for prompts. Equal arguments give equal texts, and
 // texts of different ones share no beginning that a cache could keep.
 func Probe(n int, chars int, salt string) string {
 	var s script
 	s.begin("%s/probe/%d/%d", salt, n, chars)
-	s.own(max(chars, ShortestText) + 1)
+	s.ask(max(chars, ShortestText) + 1)
 	return s.String()
 }

@@ -73,18 +73,18 @@ func TestPartsOfWordsEvenOut(t *testing.T) {
 	}
 }
 
-// A prompt asks for a long answer where it is long enough for that, a probe never.
+// A prompt asks for a long answer where it has room for that, and so does a probe.
 func TestLead(t *testing.T) {
 	for _, c := range []struct {
 		tokens int
 		want   bool
-	}{{20, false}, {79, false}, {80, true}, {4000, true}} {
+	}{{10, false}, {16, false}, {17, true}, {4000, true}} {
 		g := generator(t, Config{}, func(s *experiment.Spec) { s.InputTokens, s.Jitter = experiment.Tokens(c.tokens), 0 })
 		if got := strings.Contains(g.Content(open(0), g.Entry(open(0)), 0).Prompt, lead); got != c.want {
 			t.Errorf("a prompt of %d tokens asks for a long answer: %t", c.tokens, got)
 		}
 	}
-	if strings.Contains(Probe(0, 9000, ""), lead) {
-		t.Error("a probe asks for a long answer")
+	if !strings.Contains(Probe(0, 9000, ""), lead) {
+		t.Error("a probe does not ask for a long answer, as prompts do")
 	}
 }

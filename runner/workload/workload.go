@@ -1,6 +1,14 @@
 // Package workload decides what each request of a point asks: its lengths, its
 // text, its model. It believes that content is a pure function of the point's seed
 // and of the request's place, so that the same plan asks the same whoever is quick.
+//
+// It has no tokenizer. Synthetic text is made of words that a tokenizer takes whole,
+// all of one length, so that a line through what the server counted for a few probes
+// ([Fit]) tells how many characters make a prompt of so many tokens. Each text begins
+// unlike any other, of this run or an earlier one, lest a prefix cache answer it; what
+// requests are to share is asked for, and stands before that.
+//
+// A preset is somebody's published measurement, and names its source.
 package workload
 
 import (
