@@ -7,10 +7,14 @@ import (
 	"github.com/inferbook/inferbook/experiment"
 )
 
+// shownBar is the share of the arrivals that a point's answers must reach within its
+// window for the point to show that its rate is served.
+const shownBar = 0.9
+
 // stableRate is the last rate below the first at which requests pile up. A level
-// that cannot tell is passed over: one without throughput, one where requests failed,
-// as those do that a server sheds, or whose cap on concurrency held them back, so
-// that they piled up at the client.
+// that cannot tell is passed over: one without throughput, one too short for its
+// answers to have come within it, one where requests failed, as those do that a server
+// sheds, or whose cap on concurrency held them back, so that they piled up at the client.
 func stableRate(levels []Level) *Landmark {
 	var last *Level
 	for i := range levels {
@@ -25,7 +29,7 @@ func stableRate(levels []Level) *Landmark {
 			return last.landmark(last.RequestRate.Value, fmt.Sprintf("At %s the server completes %s req/s and requests do not pile up; at %s they do.",
 				last.Load, short(last.RequestRate.Value), l.Load), "nvidia-fundamental-concepts")
 		}
-		if l.RequestRate.Value > 0 && !(l.ErrorRate > errorBar) && !slices.ContainsFunc(l.Points, func(s PointSummary) bool { return capped(&s) }) {
+		if l.RequestRate.Value > 0 && !(l.RequestRate.Value < shownBar*l.AchievedRate.Value) && !(l.ErrorRate > errorBar) && !slices.ContainsFunc(l.Points, func(s PointSummary) bool { return capped(&s) }) {
 			last = l
 		}
 	}

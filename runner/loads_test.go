@@ -281,3 +281,20 @@ func TestRequestIDHeader(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// Each end of a request looks whether others are to be cancelled, and an overloaded
+// open loop has thousands of them in flight: that takes no longer for being many.
+func TestThousandsCancelledAtOnce(t *testing.T) {
+	r, sink := driveRun(drivePlan(t, func(s *experiment.Spec) {
+		openAt(s, 100)
+		s.Requests, s.OutputTokens = 2000, experiment.Tokens(200)
+	}))
+	status, err := r.DoVirtual(t.Context(), driveDeployment(t), nil, driveStart)
+	if status != experiment.Complete || err != nil {
+		t.Fatal(status, err)
+	}
+	sink.check(t)
+	if n := drivePhases(sink.samples[0]); n["measured"] != 2000 || n["cooldown!"] < 1000 {
+		t.Errorf("phases %v", n)
+	}
+}

@@ -91,8 +91,9 @@ type virtualWaiter struct {
 
 // flight is one request in flight.
 type flight struct {
-	request Request
-	after   func(*experiment.Sample) // what its worker or conversation does next
+	request   Request
+	cancelled bool
+	after     func(*experiment.Sample) // what its worker or conversation does next
 }
 
 func (v *virtual) drive() error {
@@ -262,7 +263,7 @@ func (v *virtual) submit(r Request, id string, now experiment.Instant, after fun
 		v.cancel(func(*flight) bool { return true })
 		return
 	}
-	v.flights[id] = &flight{r, after}
+	v.flights[id] = &flight{request: r, after: after}
 }
 
 // promptTokens counts a prompt as the simulated server does.
@@ -329,7 +330,8 @@ func (v *virtual) check(now experiment.Instant) {
 func (v *virtual) cancel(which func(*flight) bool) {
 	v.over = true
 	for _, id := range slices.Sorted(maps.Keys(v.flights)) {
-		if which(v.flights[id]) {
+		if f := v.flights[id]; !f.cancelled && which(f) {
+			f.cancelled = true // each end of one looks again, and there may be thousands
 			v.loop.Cancel(id)
 		}
 	}
