@@ -145,6 +145,9 @@ func (p *program) printInstrument(v *view) {
 		return
 	}
 	text := fmt.Sprintf("requests left %s late at p99", ms(float64(worst.SendLagP99)/1e6))
+	if worst.HeldBack > 0 {
+		text += ", the waiting for the cap included"
+	}
 	if worst.ReadLagP99 >= 0 {
 		text += fmt.Sprintf("; events were read %s after the kernel had them at p99, and count from then (%s stamps)", ms(float64(worst.ReadLagP99)/1e6), worst.StampSource)
 	} else {
