@@ -184,10 +184,11 @@ func specWarnings(p *Plan) []string {
 			}
 		}
 	}
-	if n := len(p.Items); n > 0 && spec.Requests > n && spec.Arrival.Kind != experiment.TraceArrival {
-		w = append(w, fmt.Sprintf("%d requests are asked for and the data file has %d items, so items are sent again: a prefix cache may answer the repeats.", spec.Requests, n))
+	if n := len(p.Items); n > 0 && spec.Arrival.Kind != experiment.TraceArrival &&
+		workload.Repeats(spec, p.Items, int(float64(spec.Requests)/meanTurns(spec, p.Items))) > 1 {
+		w = append(w, fmt.Sprintf("%d requests are asked for and the data file's items are %d, so items are sent again: a prefix cache may answer the repeats.", spec.Requests, n))
 	}
-	if spec.Data != nil && spec.Repeats > 1 {
+	if n := len(p.Items); n > 0 && spec.Repeats > 1 && workload.Repeats(spec, p.Items, n+1) > 1 {
 		w = append(w, "Each repeat sends the same items of the data file: a prefix cache may answer the later ones.")
 	}
 	return w

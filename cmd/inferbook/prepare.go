@@ -50,6 +50,10 @@ func (p *program) readData(spec *experiment.Spec) ([]dataset.Item, error) {
 	if d.SHA256 != "" && d.SHA256 != set.SHA256 {
 		return nil, usage("%s is not the file that the specification was made with: its SHA-256 is %s… and not %s…; give that file with --data, or take sha256 out", d.Path, set.SHA256[:12], d.SHA256[:min(12, len(d.SHA256))])
 	}
+	call := experiment.Endpoint(strings.TrimSuffix(strings.TrimPrefix(set.Endpoint, "/v1/"), "/completions"))
+	if call != "" && call != spec.Endpoint {
+		return nil, usage("%s is a batch for %s and the run uses the endpoint %s; give --endpoint %s", d.Path, set.Endpoint, spec.Endpoint, call)
+	}
 	d.Format, d.SHA256, d.Items = set.Format, set.SHA256, len(set.Items)
 	spec.Data = &d
 	if spec.Arrival.Kind == experiment.TraceArrival && slices.ContainsFunc(set.Items, func(i dataset.Item) bool { return i.At < 0 }) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/inferbook/inferbook/experiment"
+	"github.com/inferbook/inferbook/runner/dataset"
 )
 
 // purpose keeps the random numbers of one decision apart from those of another, so
@@ -183,17 +184,17 @@ func (g *Generator) Pause(p Place, class int) time.Duration {
 	return g.kinds[class].think.Quantile(g.draw(p, forPause).Float64())
 }
 
-// Repeats is how often the text of a conversation is sent, rounded up, when a point
-// has that many conversations: from 2 on, a server's prefix cache may answer in place
+// Repeats is how often the text of a conversation is sent, rounded up, when so many
+// conversations are sent: from 2 on, a server's prefix cache may answer in place
 // of the server. It is 1 for synthetic prompts without blocks, each of which is unique.
-func (g *Generator) Repeats(conversations int) int {
+func Repeats(s *experiment.Spec, items []dataset.Item, conversations int) int {
 	texts := 0
-	if g.config.Spec.Prompt != "" {
+	if s.Prompt != "" {
 		texts = 1
 	} else {
-		for _, item := range g.config.Items {
+		for _, item := range items {
 			if item.Body != nil || len(item.Blocks) > 0 || len(item.Turns[0].Messages) > 0 {
-				texts = len(g.config.Items)
+				texts = len(items)
 				break
 			}
 		}

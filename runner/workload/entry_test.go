@@ -245,8 +245,7 @@ func TestRepeats(t *testing.T) {
 		{"whole bodies", "", []dataset.Item{{Turns: []dataset.Turn{{Prompt: 5}}, Body: []byte(`{}`)}}, 3, 3},
 		{"nothing is sent", "", nil, 0, 1},
 	} {
-		g := generator(t, Config{Items: c.items}, func(s *experiment.Spec) { s.Prompt = c.prompt })
-		if got := g.Repeats(c.conversations); got != c.want {
+		if got := Repeats(&experiment.Spec{Prompt: c.prompt}, c.items, c.conversations); got != c.want {
 			t.Errorf("%s: %d times, not %d", c.name, got, c.want)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/xrash/smetrics"
+
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -92,7 +94,7 @@ func Apply(name string, s *experiment.Spec) error {
 	i := slices.Index(names, strings.ToLower(name))
 	if i < 0 {
 		nearest := slices.MinFunc(names, func(a, b string) int {
-			return cmp.Or(common(name, b)-common(name, a), edits(name, a)-edits(name, b))
+			return cmp.Or(common(name, b)-common(name, a), smetrics.WagnerFischer(name, a, 1, 1, 1)-smetrics.WagnerFischer(name, b, 1, 1, 1))
 		})
 		return fmt.Errorf("there is no preset %q; the nearest is %s of %s", name, nearest, strings.Join(names, ", "))
 	}
@@ -112,25 +114,4 @@ func common(a, b string) int {
 		n++
 	}
 	return n
-}
-
-// edits is the Levenshtein distance in bytes.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			changed := diagonal
-			if a[i] != b[j] {
-				changed++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(changed, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
