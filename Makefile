@@ -10,7 +10,7 @@ export CGO_ENABLED := 1
 # NVIDIA's own header marks half of its functions as deprecated.
 export CGO_CFLAGS := -O2 -g -Wno-deprecated-declarations
 
-.PHONY: help demo test check bench example golden install build setup fmt vet lint fuzz race
+.PHONY: help demo test check bench example golden install build setup fmt vet lint fuzz race theory
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -18,7 +18,7 @@ help: ## this list
 demo: build ## from nothing: a notebook, a curve, a cost, a report (about two minutes)
 	@$(BIN) demo demo
 
-test: setup fmt vet lint race fuzz ## gofmt, vet, staticcheck, tests under the race detector, each fuzz target for a few seconds
+test: setup fmt vet lint race theory fuzz ## gofmt, vet, staticcheck, tests under the race detector, each fuzz target for a few seconds
 
 check: test demo ## what CI runs: the tests and the demo
 
@@ -63,6 +63,11 @@ lint:
 race: export CGO_CFLAGS := -O1 -w
 race:
 	$(GO) test -race -shuffle=on ./...
+
+# Two tests of 10⁵ requests each take a minute under the race detector, and skip there.
+theory: export CGO_CFLAGS := -O1 -w
+theory:
+	$(GO) test ./runner ./cmd/inferbook -run 'TestWaitsAreThoseOfTheory|TestSearchFindsTheCapacity'
 
 # Every fuzz target of every package, one after the other. The fuzzers are built
 # apart from everything else, C included, so that is compiled as fast as can be.
