@@ -31,6 +31,15 @@ type Config struct {
 	// 10⁹ B; default the runtime's.
 	OtherMemoryGB float64
 
+	// PrefixCaching is "on" or "off"; default the runtime's.
+	PrefixCaching string
+	// Speculation drafts tokens ahead; the zero value does not.
+	Speculation Speculation
+	// Replicas are engines alike behind one router; default 1.
+	Replicas int
+	// Router is a name of [Routers]; default round-robin.
+	Router string
+
 	Seed   uint64
 	Jitter float64 // σ of the lognormal factor of each step, 0 to 1; 0 = none
 	// ServedName is the model's name on the wire; default Model.
@@ -45,6 +54,9 @@ const (
 
 // minContext is the least number of tokens a KV pool must hold to be of use.
 const minContext = 1024
+
+// maxReplicas bounds the engines behind a router.
+const maxReplicas = 256
 
 // Resolve fills in every default and computes the KV pool. Its error says what
 // cannot be: a name that is not in the catalogue (and what is), a
@@ -72,6 +84,11 @@ func (c Config) Resolve() (Deployment, error) {
 	if d.GPU.large {
 		d.MaxSeqs, d.TokenBudget = d.Runtime.maxSeqsLarge, d.Runtime.budgetLarge
 	}
+	d.PrefixCaching = d.Runtime.Scheduling.PrefixCaching
+	if c.PrefixCaching != "" {
+		d.PrefixCaching = c.PrefixCaching == "on"
+	}
+	d.Speculation, d.Replicas, d.Router = c.Speculation, cmp.Or(c.Replicas, 1), cmp.Or(c.Router, RoundRobin)
 	d.MaxSeqs, d.TokenBudget = cmp.Or(c.MaxSeqs, d.MaxSeqs), cmp.Or(c.TokenBudget, d.TokenBudget)
 	if err := d.fillMemory(); err != nil {
 		return Deployment{}, err
@@ -98,6 +115,18 @@ func (c Config) checkNumbers() error {
 	}
 	if !(c.OtherMemoryGB >= 0) || math.IsInf(c.OtherMemoryGB, 1) {
 		errs = append(errs, fmt.Errorf("other memory is %g GB; it cannot be negative", c.OtherMemoryGB))
+	}
+	if c.PrefixCaching != "" && c.PrefixCaching != "on" && c.PrefixCaching != "off" {
+		errs = append(errs, fmt.Errorf("prefix caching is %q; it is on or off", c.PrefixCaching))
+	}
+	if c.Replicas < 0 || c.Replicas > maxReplicas {
+		errs = append(errs, fmt.Errorf("replicas is %d; give 1 to %d", c.Replicas, maxReplicas))
+	}
+	if c.Router != "" && !slices.Contains(Routers(), c.Router) {
+		errs = append(errs, fmt.Errorf("unknown router %q; there are %s", c.Router, strings.Join(Routers(), ", ")))
+	}
+	if err := c.Speculation.check(); err != nil {
+		errs = append(errs, err)
 	}
 	if !(c.Jitter >= 0 && c.Jitter <= 1) {
 		errs = append(errs, fmt.Errorf("jitter is %g; give a σ from 0 to 1, such as 0.02", c.Jitter))

@@ -10,7 +10,8 @@ type work struct {
 	tokens  int // new tokens of all sequences
 	sampled int // sequences that get an output token
 	seqs    int // sequences in the step
-	decodes int // sequences that compute a single token
+	decodes int // sequences that decode: one token, or one and its drafts
+	drafts  int // draft tokens proposed and verified; they are in tokens and in sampled
 
 	pairs       float64 // Σ over prefill chunks of query–key pairs
 	prefillRead float64 // Σ over prefill chunks of keys read, in tokens
@@ -46,9 +47,9 @@ type costs struct {
 	fixed                  float64  // µs of any step
 	fixedDecode            float64  // µs of a step with decodes
 
-	// dense[T] is the time in µs of everything that depends on the number of
-	// tokens alone; 0 = not computed yet.
-	dense []float64
+	// dense[T] is the time of everything that depends on the number of tokens
+	// alone; zero = not computed yet.
+	dense []parts
 }
 
 // roofline is the time of one weight matrix or several alike: linear in its
@@ -102,7 +103,7 @@ func newCosts(d *Deployment) *costs {
 		// Four matrix kernels a layer: query-key-value, output, gate and up, down.
 		fixed:       layers * 4 * k.launch,
 		fixedDecode: layers * g.decode,
-		dense:       make([]float64, min(memoTokens, max(d.TokenBudget, d.MaxSeqs))+1),
+		dense:       make([]parts, min(memoTokens, max(d.TokenBudget, d.MaxSeqs))+1),
 	}
 	return c
 }
@@ -110,33 +111,75 @@ func newCosts(d *Deployment) *costs {
 // step is the duration of a step in whole microseconds, at least one. The
 // factor multiplies it: 1, or a draw of jitter.
 func (c *costs) step(w work, factor float64) time.Duration {
-	rt := &c.d.Runtime
-	t := c.tokens(w.tokens) + c.fixed
-	if w.sampled > 0 {
-		t += c.head.time(w.sampled)
-	}
-	if w.pairs > 0 {
-		t += soften(c.pairMicros*w.pairs, c.prefillKey*w.prefillRead)
-	}
-	if w.decodes > 0 {
-		t += c.decodeKey*w.decodeRead + c.fixedDecode
-	}
-	layers := float64(c.d.Model.Layers)
-	t = rt.work*t + layers*rt.layer + rt.step + rt.seq*float64(w.seqs)
-	t = max(t, layers*rt.eager)
-	return time.Duration(max(1, math.Round(t*factor))) * time.Microsecond
+	p := c.parts(w)
+	return time.Duration(max(1, math.Round(p.total()*factor))) * time.Microsecond
 }
 
-// tokens is the time in µs of what depends on the number of tokens alone.
-func (c *costs) tokens(n int) float64 {
-	if n < len(c.dense) && c.dense[n] > 0 {
+// parts is the time of a step by class of operator, in µs.
+type parts struct {
+	weights   float64 // matrix products that are bound by reading weights
+	compute   float64 // matrix products that are bound by arithmetic
+	prefill   float64 // attention of prompts
+	decode    float64 // attention of decodes: reading keys and values
+	reduce    float64 // all-reduce between GPUs
+	launch    float64 // kernels' fixed times
+	host      float64 // the runtime's own time between two steps and for each sequence
+	hostBound float64 // what the host adds where it launches each kernel more slowly than the GPU runs it
+}
+
+func (p parts) total() float64 {
+	return p.weights + p.compute + p.prefill + p.decode + p.reduce + p.launch + p.host + p.hostBound
+}
+
+// parts splits the time of a step.
+func (c *costs) parts(w work) parts {
+	rt := &c.d.Runtime
+	layers := float64(c.d.Model.Layers)
+	p := c.tokens(w.tokens)
+	p.launch += c.fixed
+	if w.sampled > 0 {
+		p.matrix(c.head, w.sampled)
+	}
+	if w.pairs > 0 {
+		p.prefill += soften(c.pairMicros*w.pairs, c.prefillKey*w.prefillRead)
+	}
+	if w.decodes > 0 {
+		p.decode += c.decodeKey * w.decodeRead
+		p.launch += c.fixedDecode
+	}
+	p.scale(rt.work)
+	p.host = layers*rt.layer + rt.step + rt.seq*float64(w.seqs)
+	p.hostBound = max(0, layers*rt.eager-p.total())
+	return p
+}
+
+func (p *parts) scale(f float64) {
+	p.weights, p.compute, p.prefill, p.decode, p.reduce, p.launch = p.weights*f, p.compute*f, p.prefill*f, p.decode*f, p.reduce*f, p.launch*f
+}
+
+// matrix adds the time of a matrix product to the bound that is the longer one.
+func (p *parts) matrix(r roofline, tokens int) {
+	t := r.time(tokens)
+	if r.perToken*float64(tokens) > r.read {
+		p.compute += t
+	} else {
+		p.weights += t
+	}
+}
+
+// tokens is the time of what depends on the number of tokens alone.
+func (c *costs) tokens(n int) parts {
+	if n < len(c.dense) && c.dense[n] != (parts{}) {
 		return c.dense[n]
 	}
-	t := c.attention.time(n) + c.feedForward.time(n) + c.elementwise*float64(n)
+	var p parts
+	p.matrix(c.attention, n)
+	p.matrix(c.feedForward, n)
+	p.compute += c.elementwise * float64(n)
 	// Two all-reduces a layer: after attention and after the feed-forward block.
-	t += 2 * float64(c.d.Model.Layers) * c.d.GPU.link.reduce(c.d.Count, c.reduceBytes*float64(n))
+	p.reduce = 2 * float64(c.d.Model.Layers) * c.d.GPU.link.reduce(c.d.Count, c.reduceBytes*float64(n))
 	if n < len(c.dense) {
-		c.dense[n] = t
+		c.dense[n] = p
 	}
-	return t
+	return p
 }

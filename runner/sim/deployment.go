@@ -21,6 +21,11 @@ type Deployment struct {
 	TokenBudget int `json:"token_budget"`
 	MaxModelLen int `json:"max_model_len"` // prompt and output of one request, in tokens
 
+	PrefixCaching bool        `json:"prefix_caching"`
+	Speculation   Speculation `json:"speculation,omitzero"`
+	Replicas      int         `json:"replicas"`
+	Router        string      `json:"router"`
+
 	// WeightsGB is the memory of all weights over all GPUs, in 10⁹ B.
 	WeightsGB         float64 `json:"weights_gb"`
 	MemoryUtilization float64 `json:"memory_utilization"`
@@ -76,7 +81,7 @@ func (d *Deployment) tokenGB() float64 {
 // freeGB is what is left for keys and values on each of n GPUs. It may be negative.
 func (d *Deployment) freeGB(n int) float64 {
 	weights := d.WeightsGB / float64(n)
-	if d.Runtime.policy.reserve {
+	if d.Runtime.Scheduling.Reserve {
 		// TensorRT-LLM gives the pool a share of what is free once the weights are loaded.
 		return d.MemoryUtilization * (d.GPU.MemoryGB - weights - d.OtherMemoryGB)
 	}
@@ -91,7 +96,7 @@ func (d *Deployment) fillMemory() error {
 	free := d.freeGB(d.Count)
 	if free < least {
 		short := least - free
-		if d.Runtime.policy.reserve {
+		if d.Runtime.Scheduling.Reserve {
 			short /= d.MemoryUtilization
 		}
 		return fmt.Errorf("%s in %s does not fit on %d× %s: each GPU is %.1f GB short (weights %.1f GB, other %.1f GB, %d tokens of KV %.1f GB, %.0f%% of %.0f GB usable)%s",
@@ -139,7 +144,7 @@ func (d *Deployment) calibration() string {
 		return uncalibrated + " (" + d.Runtime.Name + " rests on two published points)"
 	case d.Count > 1 && d.GPU.link == pcie:
 		return uncalibrated + " (all-reduce over PCIe is a guess)"
-	case d.Runtime.policy.reserve:
+	case d.Runtime.Scheduling.Reserve:
 		return d.Runtime.Calibration
 	}
 	return d.GPU.Calibration
@@ -151,7 +156,7 @@ func (d *Deployment) check(prompt, output int) error {
 		return fmt.Errorf("the context holds %d tokens, but the request has %d in the prompt and asks for %d",
 			d.MaxModelLen, prompt, output)
 	}
-	if p := d.Runtime.policy; !p.static && !p.chunked && prompt > d.TokenBudget {
+	if p := d.Runtime.Scheduling; p.Batching != Static && !p.Chunked && prompt > d.TokenBudget {
 		return fmt.Errorf("%s computes whole prompts of at most %d tokens, but this one has %d", d.Runtime.Name, d.TokenBudget, prompt)
 	}
 	return nil

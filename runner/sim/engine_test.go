@@ -84,7 +84,7 @@ func smallDeployment(t *rapid.T) Deployment {
 	d.KVBlocks = max(1, rapid.IntRange(64, 512).Draw(t, "tokens")/d.BlockSize)
 	d.KVTokens = d.KVBlocks * d.BlockSize
 	d.MaxModelLen = d.KVTokens
-	if !d.Runtime.policy.static {
+	if d.Runtime.Scheduling.Batching != Static {
 		d.TokenBudget = rapid.IntRange(1, 256).Draw(t, "budget")
 	}
 	return d
@@ -102,7 +102,7 @@ func TestEngineLaws(t *testing.T) {
 		asked, gone := map[string]int{}, map[string]time.Duration{}
 		for i := range n {
 			longest := d.KVTokens - 1
-			if p := d.Runtime.policy; !p.static && !p.chunked {
+			if p := d.Runtime.Scheduling; p.Batching != Static && !p.Chunked {
 				longest = min(longest, d.TokenBudget)
 			}
 			r := Request{ID: fmt.Sprintf("%03d", i), PromptTokens: rapid.IntRange(1, longest).Draw(t, "prompt")}
@@ -165,7 +165,7 @@ func checkTruth(t *rapid.T, d *Deployment, tr Truth, asked int, gone map[string]
 	if tr.Ready < tr.Arrive+d.Runtime.Front || tr.Scheduled < tr.Ready || tr.FirstToken <= tr.Scheduled+d.Runtime.Net {
 		t.Fatalf("%s: its times are out of order: %+v", tr.ID, tr)
 	}
-	if tr.Preemptions > 0 && (d.Runtime.policy.reserve || d.Runtime.policy.static) {
+	if tr.Preemptions > 0 && (d.Runtime.Scheduling.Reserve || d.Runtime.Scheduling.Batching == Static) {
 		t.Fatalf("%s: %s preempted it", tr.ID, d.Runtime.Name)
 	}
 }

@@ -22,7 +22,7 @@ type Runtime struct {
 	maxSeqs, maxSeqsLarge int
 	budget, budgetLarge   int // tokens a step; 0 = no limit
 
-	policy policy
+	Scheduling Scheduling `json:"scheduling"`
 	// step, layer and seq are the host's time per step, per layer and per
 	// sequence of a step, in µs.
 	step, layer, seq float64
@@ -32,12 +32,26 @@ type Runtime struct {
 	bf16Only    bool
 }
 
-// policy is the part of a scheduler that differs between runtimes.
-type policy struct {
-	static  bool // a batch starts together and nobody joins
-	chunked bool // a prompt may be computed over several steps
-	reserve bool // blocks for the longest possible answer are taken at admission
+// Scheduling is how a runtime forms its steps and holds keys and values.
+type Scheduling struct {
+	// Batching is one of Mixed, PrefillFirst and Static.
+	Batching string `json:"batching"`
+	// Chunked says that a prompt may be computed over several steps.
+	Chunked bool `json:"chunked,omitempty"`
+	// Reserve says that blocks for the longest possible answer are taken at admission.
+	Reserve bool `json:"reserve,omitempty"`
+	// PrefixCaching says that blocks of a prompt that were computed before are used again.
+	PrefixCaching bool `json:"prefix_caching,omitempty"`
+	// LongPrefill caps what a step computes of one prompt, in tokens; 0 = the budget does.
+	LongPrefill int `json:"long_prefill,omitempty"`
 }
+
+// How a step is formed.
+const (
+	Mixed        = "mixed"         // the running sequences first, then prompts, in one step
+	PrefillFirst = "prefill-first" // a step computes prompts while any can be admitted, else it decodes
+	Static       = "static"        // a batch starts together and nobody joins
+)
 
 // other is aiconfigurator's other_mem for vLLM and TensorRT-LLM: GB beside weights and KV.
 const other = 3.5
@@ -71,7 +85,7 @@ var runtimes = []Runtime{
 		Calibration: "checked: time per token ±13 % of 19 vLLM rows on H100 and B200, 4 % on average, c=4 to 128",
 		BlockSize:   16, MemoryUtilization: 0.9, OtherMemoryGB: other, Front: frontTime, Net: netTime,
 		maxSeqs: 256, maxSeqsLarge: 1024, budget: 2048, budgetLarge: 8192,
-		policy: policy{chunked: true}, step: stepMicros, layer: layerMicros, seq: servedSeqMicros, work: 1,
+		Scheduling: Scheduling{Batching: Mixed, Chunked: true, PrefixCaching: true}, step: stepMicros, layer: layerMicros, seq: servedSeqMicros, work: 1,
 	},
 	{
 		Name: "trtllm-like", Title: "continuous batching, whole prompts, blocks for the longest answer reserved at admission, no preemption",
@@ -79,7 +93,7 @@ var runtimes = []Runtime{
 		Calibration: "checked on Hopper in FP8: published maxima ±11 %, time per token −10 to +23 % of servers of a 70B to c=150 and down to −57 % of NIM's 8B at c=200",
 		BlockSize:   32, MemoryUtilization: 0.9, OtherMemoryGB: other, Front: frontTime, Net: netTime,
 		maxSeqs: 2048, maxSeqsLarge: 2048, budget: 8192, budgetLarge: 8192,
-		policy: policy{reserve: true}, step: stepMicros, layer: layerMicros, work: 1,
+		Scheduling: Scheduling{Batching: Mixed, Reserve: true, PrefixCaching: true}, step: stepMicros, layer: layerMicros, work: 1,
 	},
 	{
 		Name: "hf-static", Title: "static batching: a batch is padded to its longest prompt, runs until its longest answer ends, and nobody joins",
@@ -87,7 +101,7 @@ var runtimes = []Runtime{
 		Calibration: uncalibrated,
 		BlockSize:   1, MemoryUtilization: 0.9, OtherMemoryGB: other, Front: frontTime, Net: netTime,
 		maxSeqs: 8, maxSeqsLarge: 8,
-		policy: policy{static: true}, step: stepMicros, layer: layerMicros, eager: 1000, work: 1.15, bf16Only: true,
+		Scheduling: Scheduling{Batching: Static}, step: stepMicros, layer: layerMicros, eager: 1000, work: 1.15, bf16Only: true,
 	},
 }
 

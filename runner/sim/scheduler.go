@@ -23,10 +23,10 @@ type scheduler interface {
 }
 
 func newScheduler(d *Deployment) scheduler {
-	if d.Runtime.policy.static {
+	if d.Runtime.Scheduling.Batching == Static {
 		return &static{d: d}
 	}
-	return &continuous{d: d, policy: d.Runtime.policy, free: d.KVBlocks}
+	return &continuous{d: d, policy: d.Runtime.Scheduling, free: d.KVBlocks}
 }
 
 // continuous batches by iteration as vLLM v1 does: sequences that run come
@@ -34,7 +34,7 @@ func newScheduler(d *Deployment) scheduler {
 // to the waiting ones, and the first that does not fit stops admission.
 type continuous struct {
 	d      *Deployment
-	policy policy
+	policy Scheduling
 
 	running     []*sequence // in order of admission
 	chunks      []chunk     // the planned step, in the order of running
@@ -107,11 +107,11 @@ func (c *continuous) admit(now time.Duration, waiting *queue, budget int) {
 	for waiting.len() > 0 && budget > 0 && len(c.running) < c.d.MaxSeqs {
 		s := waiting.peek()
 		n := min(s.target(), budget)
-		if !c.policy.chunked && n < s.target() {
+		if !c.policy.Chunked && n < s.target() {
 			break
 		}
 		tokens := n
-		if c.policy.reserve {
+		if c.policy.Reserve {
 			tokens = s.prompt + s.limit
 		}
 		need := c.blocksFor(tokens)
