@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -27,17 +30,22 @@ func (p *program) simCommand() *cli.Command {
 			&cli.IntFlag{Name: "gpus", Usage: "`N` of them, tensor parallel", Value: 1},
 			&cli.StringFlag{Name: "model", Usage: "the `MODEL`", Value: "llama-3.1-8b"},
 			&cli.StringFlag{Name: "runtime", Usage: "the `RUNTIME`; inferbook sim runtimes lists them", Value: "vllm-like"},
-			&cli.StringFlag{Name: "precision", Usage: "the `PRECISION`: bf16 or fp8", Value: "bf16"},
+			&cli.StringFlag{Name: "precision", Usage: "the `PRECISION`: " + strings.Join(sim.Precisions(), ", "), DefaultText: "the model's own"},
 			&cli.IntFlag{Name: "max-seqs", Usage: "at most `N` requests in a batch", DefaultText: "the runtime's own"},
 			&cli.IntFlag{Name: "token-budget", Usage: "at most `N` tokens in a step", DefaultText: "the runtime's own"},
 			&cli.Uint64Flag{Name: "seed", Usage: "`N` that fixes everything random", Value: 1},
 			&cli.Float64Flag{Name: "step-jitter", Usage: "spread `σ` of a step's time, lognormal"},
 			&cli.IntFlag{Name: "port", Usage: "the `PORT` on 127.0.0.1; 0 = any free one", Value: 8000},
+			&cli.StringSliceFlag{Name: "sim", Usage: "a further setting, `NAME=VALUE` (may be repeated): " + strings.Join(slices.Sorted(maps.Keys(sim.Options())), ", ")},
+			&cli.StringFlag{Name: "profile", Usage: "your own rows of GPUs, models, runtimes and fits: a `NAME` in the notebook, or a YAML file"},
+			&cli.StringFlag{Name: "profile-rows", Hidden: true},
+			dbFlag(),
 			&cli.BoolFlag{Name: "child", Hidden: true, Usage: "print one JSON line when listening, and end with standard input"},
 		},
 		Action: p.simAction,
 		Subcommands: []*cli.Command{
-			p.simPublishedCommand(),
+			p.simPublishedCommand(), p.simCalibrateCommand(),
+			{Name: "profiles", Usage: "the profiles that were fitted in this notebook", UsageText: examples("inferbook sim profiles"), Flags: []cli.Flag{jsonFlag(), dbFlag()}, Action: p.simProfiles},
 			{Name: "gpus", Usage: "the GPUs it knows, with sources", UsageText: examples("inferbook sim gpus"), Flags: []cli.Flag{jsonFlag()}, Action: p.simGPUs},
 			{Name: "models", Usage: "the models it knows", UsageText: examples("inferbook sim models"), Flags: []cli.Flag{jsonFlag()}, Action: p.simModels},
 			{Name: "runtimes", Usage: "the runtimes it imitates", UsageText: examples("inferbook sim runtimes"), Flags: []cli.Flag{jsonFlag()}, Action: p.simRuntimes},
@@ -46,8 +54,11 @@ func (p *program) simCommand() *cli.Command {
 }
 
 func (p *program) simAction(c *cli.Context) error {
-	server, err := sim.NewServer(sim.Config{GPU: c.String("gpu"), Count: c.Int("gpus"), Model: c.String("model"), Runtime: c.String("runtime"),
-		Precision: c.String("precision"), MaxSeqs: c.Int("max-seqs"), TokenBudget: c.Int("token-budget"), Seed: c.Uint64("seed"), Jitter: c.Float64("step-jitter")})
+	cfg, err := p.simConfig(c)
+	if err != nil {
+		return err
+	}
+	server, err := sim.NewServer(cfg)
 	if err != nil {
 		return usage("%w", err)
 	}
@@ -77,6 +88,28 @@ func (p *program) simAction(c *cli.Context) error {
 		return fmt.Errorf("serving: %w", err)
 	}
 	return nil
+}
+
+// simConfig gives the engine that the flags of sim ask for.
+func (p *program) simConfig(c *cli.Context) (sim.Config, error) {
+	cfg := sim.Config{GPU: c.String("gpu"), Count: c.Int("gpus"), Model: c.String("model"), Runtime: c.String("runtime"), Precision: c.String("precision"),
+		MaxSeqs: c.Int("max-seqs"), TokenBudget: c.Int("token-budget"), Seed: c.Uint64("seed"), Jitter: c.Float64("step-jitter"), Profiles: c.String("profile-rows")}
+	if c.IsSet("profile") {
+		var err error
+		if cfg.Profiles, err = p.profile(c, c.String("profile")); err != nil {
+			return cfg, err
+		}
+	}
+	for _, setting := range c.StringSlice("sim") {
+		name, value, ok := strings.Cut(setting, "=")
+		if !ok {
+			return cfg, usage("--sim %s is no setting; write NAME=VALUE, such as --sim max-seqs=8", setting)
+		}
+		if err := cfg.Set(name, value); err != nil {
+			return cfg, usage("%w", err)
+		}
+	}
+	return cfg, nil
 }
 
 // withParent ends the context when standard input ends: the parent holds the

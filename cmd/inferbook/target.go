@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -129,7 +130,9 @@ func (p *program) hintUnlisted(s *experiment.Spec, listed []string) {
 
 // resolveSimulator starts the simulated engine, or sets it up for virtual time.
 func (p *program) resolveSimulator(c *cli.Context, s *experiment.Spec, t *target) error {
-	simulatorOf(c, s)
+	if err := p.simulatorOf(c, s); err != nil {
+		return err
+	}
 	if s.Simulator.Virtual {
 		if err := virtualEnvironment(s, &t.env); err != nil {
 			return err
@@ -173,8 +176,15 @@ func startSimulator(ctx context.Context, s experiment.Simulator, seed uint64) (*
 	if err != nil {
 		return nil, fmt.Errorf("finding this program for the simulator: %w", err)
 	}
-	cmd := exec.Command(self, "sim", "--child", "--port", "0", "--gpu", s.GPU, "--gpus", fmt.Sprint(s.Count),
-		"--model", s.Model, "--runtime", s.Runtime, "--precision", s.Precision, "--seed", fmt.Sprint(seed))
+	args := []string{"sim", "--child", "--port", "0", "--gpu", s.GPU, "--gpus", fmt.Sprint(s.Count),
+		"--model", s.Model, "--runtime", s.Runtime, "--precision", s.Precision, "--seed", fmt.Sprint(seed)}
+	for _, name := range slices.Sorted(maps.Keys(s.Options)) {
+		args = append(args, "--sim", name+"="+s.Options[name])
+	}
+	if s.Profile != "" {
+		args = append(args, "--profile-rows", s.Profile)
+	}
+	cmd := exec.Command(self, args...)
 	detach(cmd)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
