@@ -77,12 +77,16 @@ func newEngine(d *Deployment, seed uint64, jitter float64, a audience) *engine {
 
 // submit hands over a request that arrives no earlier than the last event.
 func (e *engine) submit(r Request) *sequence {
+	if r.Content != nil {
+		r.PromptTokens = r.Content.Tokens()
+	}
 	s := &sequence{
 		truth: Truth{
 			ID: r.ID, Arrive: r.Arrive, Ready: Never, Scheduled: Never, FirstToken: Never, Finish: Never,
 			PromptTokens: r.PromptTokens,
 		},
 		prompt: r.PromptTokens, limit: r.MaxTokens, output: r.OutputTokens,
+		chain: chain{content: r.Content},
 	}
 	heap.Push(&e.arrivals, s)
 	return s

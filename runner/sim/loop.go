@@ -35,6 +35,9 @@ func (l *Loop) Now() time.Duration { return l.engine.now }
 
 // Submit schedules the arrival of a request, at [Loop.Now] or later.
 func (l *Loop) Submit(r Request) error {
+	if r.Content != nil {
+		r.PromptTokens = r.Content.Tokens()
+	}
 	switch {
 	case r.Arrive < l.Now():
 		return fmt.Errorf("request %q arrives at %s, but it is %s already", r.ID, r.Arrive, l.Now())

@@ -11,6 +11,7 @@ type sequence struct {
 	prompt int
 	limit  int // tokens it is allowed to produce
 	output int // tokens it will produce
+	chain  chain
 
 	generated   int // output tokens computed
 	computed    int // tokens with keys and values in the pool

@@ -177,7 +177,7 @@ func (s *Server) tokens(at time.Duration, seqs []*sequence) {
 			continue // nobody reads it
 		}
 		s.metrics.generated++
-		if last := seq.stream.push(at); last != Never {
+		if last := seq.stream.push(at, seq.truth.CachedTokens); last != Never {
 			s.metrics.gap.observe((at - last).Seconds())
 		} else {
 			s.metrics.prompt += seq.prompt

@@ -18,7 +18,11 @@ type Request struct {
 	ID string
 	// Arrive is when the server receives it, since the engine's start.
 	Arrive time.Duration
-	// PromptTokens and MaxTokens are ≥ 1; together they fit the context.
+	// Content is the prompt. Nil is one that shares nothing with any other, and is
+	// known by its length alone.
+	Content *Content
+	// PromptTokens and MaxTokens are ≥ 1; together they fit the context. PromptTokens
+	// is taken from Content where there is one.
 	PromptTokens, MaxTokens int
 	// OutputTokens is how many tokens it will produce, 1 to MaxTokens.
 	OutputTokens int
@@ -39,7 +43,7 @@ type Truth struct {
 	TokenTimes []time.Duration
 
 	PromptTokens int
-	CachedTokens int // prompt tokens found in a prefix cache; this engine has none, so 0
+	CachedTokens int // prompt tokens found in the prefix cache when it was first scheduled
 	OutputTokens int // tokens that left the server
 	Preemptions  int // times it lost its KV blocks and was computed again
 	FinishReason string
