@@ -32,6 +32,8 @@ type Request struct {
 // the engine's start; one that did not come to pass is [Never].
 type Truth struct {
 	ID string
+	// Replica is the one that served it, from 0; 0 too for a request that was not routed.
+	Replica int
 	// Arrive is when the server received the request, Ready when the front end
 	// had done with it, Scheduled when the first step with it began.
 	Arrive, Ready, Scheduled time.Duration
@@ -39,7 +41,8 @@ type Truth struct {
 	// server: the end of their step plus [Runtime].Net. Finish of an aborted
 	// request is when it was cancelled.
 	FirstToken, Finish time.Duration
-	// TokenTimes has one time for each output token that left the server.
+	// TokenTimes has one time for each output token that left the server; drafts that
+	// were accepted left together. It is nil where a [Loop] was told not to keep them.
 	TokenTimes []time.Duration
 
 	PromptTokens int
