@@ -39,7 +39,7 @@ type engine struct {
 
 	left   time.Duration // when the last tokens leave the server
 	outbox []delivery    // in the order of time
-	spare  []delivery // used up; their slices are filled again
+	spare  []delivery    // used up; their slices are filled again
 	// leaving have a closed truth but still hold a place in the batch.
 	leaving []*sequence
 
@@ -177,6 +177,7 @@ func (e *engine) settle() {
 // abort closes the truth of a sequence whose client went away before now.
 func (e *engine) abort(s *sequence, at time.Duration) {
 	e.settle()
+	e.scheduler.sync(s)
 	e.enqueue(at)
 	e.meter.until(e, at)
 	if !e.front.remove(s) && !e.waiting.remove(s) {

@@ -32,7 +32,7 @@ func newPolicy(s Scheduling) policy {
 type mixed struct{}
 
 func (mixed) schedule(c *continuous, now time.Duration, waiting *queue) {
-	budget := c.resume(c.d.TokenBudget, waiting, nil)
+	budget := c.resume(waiting)
 	// Admitting after a preemption would hand the freed blocks to a newcomer.
 	if !c.preempted {
 		c.admit(now, waiting, budget)
@@ -56,22 +56,27 @@ type prefillFirst struct {
 }
 
 func (p prefillFirst) schedule(c *continuous, now time.Duration, waiting *queue) {
-	budget := c.resume(c.d.TokenBudget, waiting, func(s *sequence) bool { return !s.decodes() })
+	budget := c.resumeFrom(c.chorus.len(), c.d.TokenBudget, waiting, func(s *sequence) bool { return !s.decodes() })
 	c.admit(now, waiting, budget)
 	if len(c.chunks) > 0 {
+		c.disperse() // it pauses
 		return
 	}
+	if c.sing() {
+		return
+	}
+	c.disperse()
 	// Who is given up is decided before the step, so that whoever stays decodes in it.
-	for len(c.running) > 0 && c.lacking() > c.pool.free() {
+	for len(c.running) > 0 && c.lacking(c.running) > c.pool.free() {
 		c.preempt(waiting)
 	}
-	c.resume(c.d.TokenBudget, waiting, nil)
+	c.resumeFrom(0, c.d.TokenBudget, waiting, nil)
 }
 
-// lacking is how many blocks a step with all running sequences needs.
-func (c *continuous) lacking() int {
+// lacking is how many blocks a step needs that computes all it may of these sequences.
+func (c *continuous) lacking(running []*sequence) int {
 	need := 0
-	for _, s := range c.running {
+	for _, s := range running {
 		n, drafts := c.portion(s, c.d.TokenBudget)
 		if tokens := s.computed + n + drafts; tokens > s.room {
 			need += c.pool.blocksFor(tokens) - s.blocks()

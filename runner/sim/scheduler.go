@@ -19,6 +19,8 @@ type scheduler interface {
 	// commit enters into the books the planned step and its repetitions, or the first
 	// of them: so many steps from a mark on.
 	commit(o *delivery, from mark, steps int)
+	// sync lets an admitted sequence know all of its tokens that were committed.
+	sync(*sequence)
 	// remove frees what an admitted sequence holds, between two steps.
 	remove(*sequence)
 	// load gives the sequences admitted, the KV blocks they hold, and what kept
@@ -58,7 +60,8 @@ func newScheduler(d *Deployment, seed uint64, t *tally) scheduler {
 	}
 	return &continuous{
 		d: d, seed: seed, tally: t, policy: newPolicy(d.Runtime.Scheduling),
-		pool: newPool(d.KVBlocks, d.BlockSize, d.PrefixCaching), due: make([]int, d.BlockSize),
+		pool:   newPool(d.KVBlocks, d.BlockSize, d.PrefixCaching),
+		chorus: chorus{due: make([]int, d.BlockSize)},
 	}
 }
 
@@ -73,19 +76,17 @@ type continuous struct {
 
 	running []*sequence // in the order of admission
 
+	chorus chorus
+
 	// The planned step.
-	chunks    []chunk // what it computes, in the order of running
+	singing   bool    // the chorus takes part in it, or is all of it
+	chunks    []chunk // what it computes of other sequences, in the order of running
 	work      work
 	held      obstacle
 	preempted bool // something was
-	// decoding says that each chunk is one token of an answer.
-	decoding bool
+	repeats   int  // since it was planned
 
-	// What repetitions need. left is how many are possible before an answer ends,
-	// −1 until somebody asks; due[i] is how many sequences need another block in the i-th
-	// repetition, and in each one a block's tokens after it.
-	left, repeats int
-	due           []int
+	admissions int
 }
 
 // chunk is what a step computes of one sequence.
@@ -101,8 +102,7 @@ func (c *continuous) load() (running, blocks int, held obstacle) {
 
 func (c *continuous) plan(now time.Duration, waiting *queue) work {
 	c.chunks, c.work, c.held = c.chunks[:0], work{}, unheld
-	c.preempted, c.decoding = false, true
-	c.left, c.repeats = -1, 0
+	c.preempted, c.singing, c.repeats = false, false, 0
 	c.policy.schedule(c, now, waiting)
 	if c.preempted && waiting.len() > 0 {
 		c.held = heldByKV
@@ -113,7 +113,6 @@ func (c *continuous) plan(now time.Duration, waiting *queue) work {
 // add puts tokens of a sequence into the step.
 func (c *continuous) add(s *sequence, n, drafts int) {
 	c.chunks = append(c.chunks, chunk{s, n, drafts})
-	c.decoding = c.decoding && drafts == 0 && s.decodes()
 	if drafts > 0 {
 		c.work.verify(drafts, s.computed)
 		return
@@ -136,17 +135,27 @@ func (w *work) verify(drafts, cached int) {
 	w.decodeRead += float64(cached + n)
 }
 
-// resume puts the next tokens of running sequences into the step, in the order of
-// their admission, and gives what is left of the budget.
-func (c *continuous) resume(budget int, waiting *queue, which func(*sequence) bool) int {
+// resume puts the next tokens of all running sequences into the step, in the order
+// of their admission, and gives what is left of the budget.
+func (c *continuous) resume(waiting *queue) int {
+	if c.sing() {
+		n := c.chorus.len()
+		return c.resumeFrom(n, c.d.TokenBudget-n, waiting, nil)
+	}
+	c.disperse()
+	return c.resumeFrom(0, c.d.TokenBudget, waiting, nil)
+}
+
+// resumeFrom does so for those from the i-th on that are wanted.
+func (c *continuous) resumeFrom(i, budget int, waiting *queue, wanted func(*sequence) bool) int {
 	// The slice shrinks when a sequence is preempted.
-	for i := 0; i < len(c.running) && budget > 0; i++ {
+	for ; i < len(c.running) && budget > 0; i++ {
 		s := c.running[i]
-		if which != nil && !which(s) {
+		if wanted != nil && !wanted(s) {
 			continue
 		}
 		n, drafts := c.portion(s, budget)
-		if s.computed+n+drafts > s.room && !c.grow(s, s.computed+n+drafts, waiting) {
+		if tokens := s.computed + n + drafts; tokens > s.room && !c.grow(s, tokens, waiting) {
 			break
 		}
 		c.add(s, n, drafts)
@@ -225,7 +234,7 @@ func (c *continuous) admit(now time.Duration, waiting *queue, budget int) {
 		if n < rest && !c.d.Runtime.Scheduling.Chunked {
 			// An answer that was preempted may have outgrown the budget. It has a step
 			// of its own then, or it would wait for ever.
-			if len(c.chunks) > 0 || s.generated == 0 {
+			if c.work.tokens > 0 || s.generated == 0 {
 				c.held = heldByBudget
 				return
 			}
@@ -247,81 +256,68 @@ func (c *continuous) admit(now time.Duration, waiting *queue, budget int) {
 			c.tally.prompt += s.prompt
 			c.tally.cached += cached
 		}
+		s.admitted = c.admissions
+		c.admissions++
 		c.running = append(c.running, s)
 		c.add(s, n, 0)
 		budget -= n
 	}
 }
 
-// repeat is possible while all that run decode. Who waits goes on waiting: nothing
+// repeat is possible while there is only the chorus. Who waits goes on waiting: nothing
 // becomes free before an answer ends.
 func (c *continuous) repeat() bool {
-	if !c.decoding || c.preempted || len(c.chunks) < len(c.running) {
+	g := &c.chorus
+	planned := g.steps + c.repeats + 1
+	if !c.singing || len(c.chunks) > 0 || g.ends[0].ends == planned {
 		return false
 	}
-	if c.left < 0 {
-		c.look()
-	}
-	if c.left == 0 {
-		return false
-	}
-	need := c.due[(c.repeats+1)%len(c.due)]
+	need := g.due[(planned+1)%len(g.due)]
 	if need > c.pool.free() {
 		return false
 	}
 	c.pool.claim(need)
-	c.left--
 	c.repeats++
 	return true
 }
 
-// look finds out how often the planned step can be repeated.
-func (c *continuous) look() {
-	clear(c.due)
-	c.left = math.MaxInt
-	for _, k := range c.chunks {
-		s := k.seq
-		c.left = min(c.left, s.output-s.generated-1)
-		// Blocks that were reserved last to the end of the answer.
-		if more := s.room - s.computed; more <= len(c.due) {
-			c.due[more%len(c.due)]++
-		}
-	}
-}
-
 func (c *continuous) commit(o *delivery, from mark, steps int) {
+	if c.singing {
+		c.advance(o, steps)
+	}
+	c.repeats = 0
+	if len(c.chunks) == 0 {
+		return
+	}
+	// Only a step of the chorus alone is repeated.
 	finished := len(o.finished)
 	for _, k := range c.chunks {
 		s := k.seq
-		if c.repeats > 0 {
-			// The blocks were claimed step by step.
-			if tokens := s.computed + c.repeats + 1; tokens > s.room {
-				c.pool.grant(s, c.pool.blocksFor(tokens)-s.blocks())
-			}
-		}
 		fresh := s.computed < s.prompt
-		tokens := 1
+		tokens := k.n
 		if k.drafts > 0 {
 			tokens += c.accept(s, k.drafts)
-			s.computed += tokens
-		} else {
-			s.computed += k.n * steps
 		}
+		s.computed += tokens
 		if fresh {
 			c.pool.publish(s, min(s.computed, s.prompt))
 		}
-		if k.drafts > 0 || s.computed >= s.target()+steps-1 {
-			s.emit(o, from, steps, tokens)
+		switch {
+		case k.drafts > 0:
+			s.emit(o, from, 1, tokens)
+		case s.computed == s.target():
+			s.emit(o, from, 1, 1)
 		}
 	}
-	c.repeats = 0
-	if len(o.finished) == finished {
-		return
-	}
 	for _, s := range o.finished[finished:] {
-		c.pool.release(s)
+		c.remove(s)
 	}
-	c.running = slices.DeleteFunc(c.running, func(s *sequence) bool { return s.generated == s.output })
+	switch {
+	case c.singing:
+		c.widen()
+	case !o.each && !c.preempted && c.d.Speculation.Tokens == 0:
+		c.gather(from)
+	}
 }
 
 // accept draws how many of a sequence's drafts are accepted. It depends on nothing
@@ -350,7 +346,16 @@ func (s *sequence) chance(seed uint64, token int) float64 {
 	return float64((x^x>>31)>>11) / (1 << 53)
 }
 
+func (c *continuous) sync(s *sequence) {
+	if s.place >= 0 {
+		c.chorus.sync(s)
+	}
+}
+
 func (c *continuous) remove(s *sequence) {
+	if s.place >= 0 {
+		c.chorus.leave(s, c.pool)
+	}
 	if i := slices.Index(c.running, s); i >= 0 {
 		c.running = slices.Delete(c.running, i, i+1)
 		c.pool.release(s)

@@ -23,6 +23,12 @@ type sequence struct {
 	room      int      // tokens that its blocks have room for
 	published int      // blocks of its chain that were looked up or put into the index
 
+	admitted int // number of its admission
+	place    int // in the chorus; −1 = it is no member
+	joined   int // the chorus' step up to which its books are kept
+	ends     int // the chorus' step that gives its last token
+	phase    int // of the chorus' steps in which it needs another block; −1 = none
+
 	runs  []run // when its tokens left the server
 	first [2]run
 
@@ -45,7 +51,7 @@ func newSequence(r Request) *sequence {
 			PromptTokens: r.PromptTokens,
 		},
 		prompt: r.PromptTokens, limit: r.MaxTokens, output: r.OutputTokens,
-		chain: chain{content: r.Content},
+		chain: chain{content: r.Content}, place: -1,
 	}
 	s.runs = s.first[:0]
 	return s
@@ -71,29 +77,41 @@ func (s *sequence) emit(o *delivery, from mark, steps, each int) {
 			o.emitted = append(o.emitted, s)
 		}
 	}
-	last := s.generated == s.output
-	if last {
-		o.finished = append(o.finished, s)
+	if !s.closed {
+		if s.truth.FirstToken == Never {
+			s.truth.FirstToken = o.at
+		}
+		if n := len(s.runs); n > 0 && s.runs[n-1].each == each && s.runs[n-1].from.n+s.runs[n-1].steps == from.n {
+			s.runs[n-1].steps += steps
+		} else {
+			s.runs = append(s.runs, run{from, steps, each})
+		}
 	}
+	if s.generated == s.output {
+		s.finish(o)
+	}
+}
+
+// finish says that its last token leaves with the delivery.
+func (s *sequence) finish(o *delivery) {
+	o.finished = append(o.finished, s)
 	if s.closed {
 		return
 	}
-	t := &s.truth
-	if t.FirstToken == Never {
-		t.FirstToken = o.at
+	s.truth.Finish = o.at
+	s.truth.FinishReason = FinishLength
+	if s.output < s.limit {
+		s.truth.FinishReason = FinishStop
 	}
-	if n := len(s.runs); n > 0 && s.runs[n-1].each == each && s.runs[n-1].from.n+s.runs[n-1].steps == from.n {
-		s.runs[n-1].steps += steps
-	} else {
-		s.runs = append(s.runs, run{from, steps, each})
+}
+
+// lastStep is the number of the last step that gave it a token; −1 without one.
+func (s *sequence) lastStep() int {
+	if len(s.runs) == 0 {
+		return -1
 	}
-	if last {
-		t.Finish = o.at
-		t.FinishReason = FinishLength
-		if s.output < s.limit {
-			t.FinishReason = FinishStop
-		}
-	}
+	r := s.runs[len(s.runs)-1]
+	return r.from.n + r.steps - 1
 }
 
 // abort closes the truth of a sequence whose client went away. What would have

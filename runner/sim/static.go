@@ -106,6 +106,8 @@ func (s *static) commit(o *delivery, from mark, steps int) {
 	s.clear()
 }
 
+func (s *static) sync(*sequence) {}
+
 func (s *static) remove(q *sequence) {
 	i := slices.Index(s.batch, q)
 	if i < 0 {
