@@ -118,6 +118,9 @@ func (e *engine) deliver(now time.Duration) {
 			if !s.closed {
 				s.end(e.fleet.times)
 				e.outstanding--
+				if len(e.fleet.engines) > 1 {
+					e.fleet.router.answered(s)
+				}
 				e.fleet.audience.closed(s)
 			}
 		}

@@ -4,6 +4,8 @@ package sim
 // and what has been answered, and nothing of what goes on inside.
 type router interface {
 	route(s *sequence, engines []*engine) int
+	// answered is told of a sequence whose last token passes.
+	answered(s *sequence)
 }
 
 func newRouter(d *Deployment) router {
@@ -27,6 +29,8 @@ func (r *roundRobin) route(_ *sequence, engines []*engine) int {
 	return i
 }
 
+func (*roundRobin) answered(*sequence) {}
+
 // leastOutstanding takes the replica with the fewest requests that are not
 // finished; among several it is the next in turn.
 type leastOutstanding struct{ turn roundRobin }
@@ -43,8 +47,10 @@ func (r *leastOutstanding) route(s *sequence, engines []*engine) int {
 	return best
 }
 
+func (*leastOutstanding) answered(*sequence) {}
+
 // prefixAffinity takes the replica that last served the longest part of the
-// prompt's beginning, so that its cache has it, if that is more than half of the prompt:
+// prompt's beginning, answers included, so that its cache has it, if that is more than half of the prompt:
 // a system prompt that everybody sends should not draw everybody to one replica.
 // Else it takes the one with the fewest outstanding requests, and so it does where loads
 // have come apart: by 32 requests and half as many again. Both conditions are those of
@@ -81,11 +87,20 @@ func (r *prefixAffinity) route(s *sequence, engines []*engine) int {
 	} else {
 		i = r.rest.route(s, engines)
 	}
+	r.rememberAll(keys, i)
+	return i
+}
+
+// answered remembers the answer too: a conversation's next turn begins with it.
+func (r *prefixAffinity) answered(s *sequence) {
+	r.rememberAll(s.chain.keys(s.prompt+s.output-1, r.size), s.engine.replica)
+}
+
+func (r *prefixAffinity) rememberAll(keys []uint64, replica int) {
 	// The end first, so that the beginning is remembered for longer.
 	for k := len(keys) - 1; k >= 0; k-- {
-		r.remember(keys[k], i)
+		r.remember(keys[k], replica)
 	}
-	return i
 }
 
 func (r *prefixAffinity) remember(key uint64, replica int) {
