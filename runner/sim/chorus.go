@@ -114,34 +114,17 @@ func (c *continuous) sing() bool {
 	return true
 }
 
-// gather makes a chorus of the running sequences after a step, if all that decode
-// are the first of them and had a token in it.
+// gather takes into the chorus, after a step, the running sequences that come next
+// to it, decode, and had a token in the step. Somebody else who decodes keeps all
+// from singing.
 func (c *continuous) gather(step mark) {
-	n := 0
-	for n < len(c.running) && c.running[n].decodes() && c.running[n].lastStep() == step.n {
-		n++
-	}
-	if c.inOrder(n) {
-		for _, s := range c.running[:n] {
-			c.chorus.join(s)
-		}
-	}
-}
-
-// widen takes into the chorus who got a first token in a step with it.
-func (c *continuous) widen() {
 	n := c.chorus.len()
-	for ; n < len(c.running) && c.running[n].decodes(); n++ {
+	for ; n < len(c.running) && c.running[n].decodes() && c.running[n].lastStep() == step.n; n++ {
 		c.chorus.join(c.running[n])
 	}
-	if !c.inOrder(n) {
+	if slices.ContainsFunc(c.running[n:], (*sequence).decodes) {
 		c.disperse()
 	}
-}
-
-// inOrder says that nobody decodes who was admitted after the first n.
-func (c *continuous) inOrder(n int) bool {
-	return !slices.ContainsFunc(c.running[n:], (*sequence).decodes)
 }
 
 // disperse ends the chorus: its members are counted one by one again.

@@ -37,6 +37,14 @@ func (i *inspector) step(p Step) {
 	switch s := i.f.engines[p.Replica].scheduler.(type) {
 	case *continuous:
 		i.checkContinuous(s, p.Replica, w)
+		for _, q := range s.running {
+			if q.closed && q.truth.Finish < p.Start {
+				i.t.Fatalf("a step at %s has a place for a client that left at %s", p.Start, q.truth.Finish)
+			}
+			if d.Runtime.Scheduling.Reserve && q.room < q.prompt+q.limit {
+				i.t.Fatalf("%d tokens are reserved for %d and %d", q.room, q.prompt, q.limit)
+			}
+		}
 	case *static:
 		if s.reserve*len(s.batch) > d.KVTokens {
 			i.t.Fatalf("a batch of %d holds %d tokens each, and the pool %d", len(s.batch), s.reserve, d.KVTokens)

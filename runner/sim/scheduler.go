@@ -312,10 +312,7 @@ func (c *continuous) commit(o *delivery, from mark, steps int) {
 	for _, s := range o.finished[finished:] {
 		c.remove(s)
 	}
-	switch {
-	case c.singing:
-		c.widen()
-	case !o.each && !c.preempted && c.d.Speculation.Tokens == 0:
+	if !o.each && !c.preempted && c.d.Speculation.Tokens == 0 {
 		c.gather(from)
 	}
 }
