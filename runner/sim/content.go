@@ -3,6 +3,7 @@ package sim
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -45,10 +46,25 @@ func TextContent(text string) *Content { return newContent(Content{text: text}) 
 func TokensContent(ids []int) *Content { return newContent(Content{ids: ids}) }
 
 func newContent(c Content) *Content {
+	c.text = valid(c.text)
+	for i, m := range c.messages {
+		if text := valid(m.Text); text != m.Text {
+			c.messages = slices.Clone(c.messages)
+			c.messages[i].Text = text
+		}
+	}
 	h := hasher{left: math.MaxInt}
 	c.hash(&h)
 	c.tokens, c.digest = math.MaxInt-h.left, h.sum
 	return &c
+}
+
+// valid gives bytes that are no UTF-8 the form in which JSON would bring them.
+func valid(text string) string {
+	if utf8.ValidString(text) {
+		return text
+	}
+	return string([]rune(text))
 }
 
 // Tokens is the length of the prompt in tokens.
@@ -133,12 +149,11 @@ func (h *hasher) role(name string) {
 	h.token(tokenEndOfRole)
 }
 
-// text takes in a text, four characters a token and the rest another one. Bytes
-// that are no UTF-8 are what JSON makes of them.
+// runeBytes is the length of a character by the upper half of its first byte.
+var runeBytes = [16]uint8{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 4}
+
+// text takes in a text, four characters a token and the rest another one.
 func (h *hasher) text(s string) {
-	if !utf8.ValidString(s) {
-		s = string([]rune(s))
-	}
 	for len(s) > 0 {
 		if len(s) >= charactersPerToken {
 			// Plain ASCII is a character a byte.
@@ -149,12 +164,8 @@ func (h *hasher) text(s string) {
 			}
 		}
 		end := 0
-		for n := 0; end < len(s); end++ {
-			if s[end]&0xc0 != 0x80 { // not the continuation of a character
-				if n++; n > charactersPerToken {
-					break
-				}
-			}
+		for n := 0; n < charactersPerToken && end < len(s); n++ {
+			end += int(runeBytes[s[end]>>4])
 		}
 		h.token(fold(s[:end]))
 		s = s[end:]
@@ -163,13 +174,17 @@ func (h *hasher) text(s string) {
 
 // fold makes a number of a token's bytes.
 func fold(s string) uint64 {
-	sum, word := uint64(len(s)), uint64(0)
-	for i := range len(s) {
-		if word = word<<8 | uint64(s[i]); i%8 == 7 {
-			sum, word = (sum^word)*0xc4ceb9fe1a85ec53, 0
-		}
+	const odd = 0xc4ceb9fe1a85ec53
+	sum := uint64(len(s))
+	for ; len(s) >= 8; s = s[8:] {
+		sum = (sum ^ binary.LittleEndian.Uint64([]byte(s[:8]))) * odd
+		sum ^= sum >> 32
 	}
-	return (sum^word)*0xc4ceb9fe1a85ec53 | markText
+	word := uint64(0)
+	for i := range len(s) {
+		word = word<<8 | uint64(s[i])
+	}
+	return (sum^word)*odd | markText
 }
 
 // chain gives the keys of a sequence's blocks: of its prompt, and of its answer

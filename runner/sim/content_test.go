@@ -26,6 +26,10 @@ func TestContentCounts(t *testing.T) {
 			t.Fatalf("%q is %d tokens as a chat, want %d", texts, got, want)
 		}
 	})
+	broken := []Message{{"user", "ab\xff\xfe"}}
+	if ChatContent(broken).Answer(0, 9) != ChatContent([]Message{{"user", "ab\uFFFD\uFFFD"}}).Answer(0, 9) || broken[0].Text != "ab\xff\xfe" {
+		t.Error("bytes that are no text are not what JSON would make of them")
+	}
 	if got := TokensContent([]int{1, -2, 3}).Tokens(); got != 3 {
 		t.Errorf("three token IDs are %d tokens", got)
 	}
