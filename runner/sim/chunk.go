@@ -6,26 +6,6 @@ import (
 	"strconv"
 )
 
-// words are the tokens of the simulated answers. Each is four bytes with its
-// leading space, so that by the rule of countText an answer of n tokens counts
-// n tokens again when it comes back as a prompt.
-var words = [...]string{
-	" the", " lab", " run", " set", " one", " two", " six", " ten", " add", " sum", " try", " map", " bit", " key", " row", " net",
-	" hot", " dry", " low", " mid", " top", " end", " mix", " fit", " arc", " arm", " bay", " bow", " cap", " car", " day", " dot",
-	" ear", " eye", " fan", " fog", " gap", " gas", " hat", " ice", " ink", " jar", " jet", " kit", " lap", " leg", " lid", " log",
-	" mud", " nut", " oak", " oar", " pan", " pen", " pie", " pin", " rod", " rug", " sea", " sky", " sun", " tea", " tin", " web",
-}
-
-// word is token i of an answer; the same request gets the same answer.
-func word(digest uint64, i int) string {
-	// The finaliser of MurmurHash3 spreads neighbouring numbers.
-	x := digest + uint64(i)*0x9e3779b97f4a7c15
-	x ^= x >> 33
-	x *= 0xff51afd7ed558ccd
-	x ^= x >> 33
-	return words[x%uint64(len(words))]
-}
-
 // chunks builds the answer of one request. Everything but the tokens is prepared,
 // so that a token costs a few copies and no encoder.
 type chunks struct {
@@ -36,6 +16,7 @@ type chunks struct {
 	head       []byte // of any event, up to and with the opening of choices
 	open, shut string // around the text of a token
 	finish     string // around the finish reason
+	cached     int    // prompt tokens found in the prefix cache
 }
 
 func newChunks(g generation, id, model string, created int64) *chunks {
@@ -67,7 +48,7 @@ func (c *chunks) tokens(out []byte, from, to int) []byte {
 	for i := from; i < to; i++ {
 		out = append(out, c.head...)
 		out = append(out, c.open...)
-		out = append(out, word(c.g.digest, i)...)
+		out = append(out, c.g.content.word(i)...)
 		out = append(out, c.shut...)
 		out = c.close(out, i+1)
 	}
@@ -91,7 +72,9 @@ func (c *chunks) usage(out []byte, produced int) []byte {
 	out = strconv.AppendInt(out, int64(c.g.prompt+produced), 10)
 	out = append(out, `,"completion_tokens":`...)
 	out = strconv.AppendInt(out, int64(produced), 10)
-	return append(out, `,"prompt_tokens_details":{"cached_tokens":0}}`...)
+	out = append(out, `,"prompt_tokens_details":{"cached_tokens":`...)
+	out = strconv.AppendInt(out, int64(c.cached), 10)
+	return append(out, "}}"...)
 }
 
 // end appends the event with the finish reason, the one with the usage where it was asked
@@ -120,10 +103,7 @@ func (c *chunks) end(out []byte, t Truth, a Account) []byte {
 
 // whole is the answer of a request that was not streamed.
 func (c *chunks) whole(t Truth, a Account) []byte {
-	text := make([]byte, 0, 4*t.OutputTokens)
-	for i := range t.OutputTokens {
-		text = append(text, word(c.g.digest, i)...)
-	}
+	text := c.g.content.Answer(0, t.OutputTokens)
 	object, choice := "text_completion", fmt.Sprintf(`"text":"%s"`, text)
 	if c.g.api == chat {
 		object, choice = "chat.completion", fmt.Sprintf(`"message":{"role":"assistant","content":"%s"}`, text)

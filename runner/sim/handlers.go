@@ -29,7 +29,7 @@ func (s *Server) generate(w http.ResponseWriter, r *http.Request, kind api) {
 		return
 	}
 	st := s.submit(clientID(r), g.digest, Request{
-		Arrive: arrive, PromptTokens: g.prompt, MaxTokens: g.limit, OutputTokens: g.output,
+		Arrive: arrive, Content: g.content, MaxTokens: g.limit, OutputTokens: g.output,
 	})
 	s.send(w, r, st, g)
 }
@@ -153,10 +153,10 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) {
 	if len(q.Messages) > 0 {
 		kind = chat
 	}
-	n, err := q.countPrompt(kind)
+	content, err := q.content(kind)
 	if err != nil {
 		refuse(w, err)
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{"count": n, "max_model_len": s.d.MaxModelLen, "approximate": true})
+	answer(w, http.StatusOK, map[string]any{"count": content.Tokens(), "max_model_len": s.d.MaxModelLen, "approximate": true})
 }

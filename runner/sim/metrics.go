@@ -109,17 +109,17 @@ func (s *Server) exposition(w http.ResponseWriter, _ *http.Request) {
 
 // expose writes all metrics; s.mu is held.
 func (s *Server) expose() string {
-	running, blocks, preemptions := s.engine.scheduler.counts()
+	use := s.engine.counts()
 	m, p := s.metrics, &page{labels: fmt.Sprintf(`engine="0",model_name=%s`, strconv.Quote(s.d.ServedName))}
-	pool := s.d.KVBlocks
+	pool := s.d.KVBlocks * len(s.engine.engines)
 
 	p.single("inferbook_simulated", "gauge", "1: every figure here comes from a simulated engine", "", 1)
-	p.single("vllm:num_requests_running", "gauge", "requests in the running batch", "", float64(running))
-	p.single("vllm:num_requests_waiting", "gauge", "requests waiting to be admitted", "", float64(s.engine.waiting.len()))
-	p.single("vllm:kv_cache_usage_perc", "gauge", "share of the KV blocks held, 0 to 1", "", float64(blocks)/float64(pool))
-	p.single("vllm:prefix_cache_queries_total", "counter", "tokens looked up in the prefix cache, which is off", "", 0)
-	p.single("vllm:prefix_cache_hits_total", "counter", "tokens found in the prefix cache, which is off", "", 0)
-	p.single("vllm:num_preemptions_total", "counter", "requests that lost their KV blocks", "", float64(preemptions))
+	p.single("vllm:num_requests_running", "gauge", "requests in the running batch", "", float64(use.running))
+	p.single("vllm:num_requests_waiting", "gauge", "requests waiting to be admitted", "", float64(use.waiting))
+	p.single("vllm:kv_cache_usage_perc", "gauge", "share of the KV blocks held, 0 to 1", "", float64(use.blocks)/float64(pool))
+	p.single("vllm:prefix_cache_queries_total", "counter", "tokens looked up in the prefix cache", "", float64(use.prompt))
+	p.single("vllm:prefix_cache_hits_total", "counter", "tokens found in the prefix cache", "", float64(use.cached))
+	p.single("vllm:num_preemptions_total", "counter", "requests that lost their KV blocks", "", float64(use.preemptions))
 	p.single("vllm:prompt_tokens_total", "counter", "prompt tokens computed", "", float64(m.prompt))
 	p.single("vllm:generation_tokens_total", "counter", "output tokens computed", "", float64(m.generated))
 	p.head("vllm:request_success_total", "counter", "finished requests")

@@ -20,7 +20,7 @@ type Server struct {
 
 	// mu guards the engine and all below it. It is never held while waiting.
 	mu       sync.Mutex
-	engine   *engine
+	engine   *fleet
 	started  time.Time // zero = not started
 	live     map[string]*sequence
 	finished map[string]Truth
@@ -44,7 +44,8 @@ func NewServer(cfg Config) (*Server, error) {
 		d: d, wake: make(chan struct{}, 1), stopped: make(chan struct{}),
 		live: make(map[string]*sequence), finished: make(map[string]Truth), metrics: newMetrics(d.MaxModelLen), keep: maxKept,
 	}
-	s.engine = newEngine(&s.d, d.Seed, d.Jitter, s)
+	s.engine = newFleet(&s.d, d.Seed, d.Jitter, s)
+	s.engine.stepwise = true
 	return s, nil
 }
 
@@ -153,7 +154,7 @@ func (s *Server) Truths() []Truth {
 
 // step, closed and tokens make Server the engine's audience; s.mu is held.
 
-func (s *Server) step(w work, _ time.Duration) { s.metrics.iteration.observe(float64(w.tokens)) }
+func (s *Server) step(p Step) { s.metrics.iteration.observe(float64(p.Tokens)) }
 
 func (s *Server) closed(seq *sequence) {
 	t := seq.truth
@@ -177,7 +178,7 @@ func (s *Server) tokens(at time.Duration, seqs []*sequence) {
 			continue // nobody reads it
 		}
 		s.metrics.generated++
-		if last := seq.stream.push(at); last != Never {
+		if last := seq.stream.push(at, seq.truth.CachedTokens); last != Never {
 			s.metrics.gap.observe((at - last).Seconds())
 		} else {
 			s.metrics.prompt += seq.prompt

@@ -12,15 +12,17 @@ type stream struct {
 	id    string
 	ready chan struct{} // of capacity one: there is something to take
 
-	mu    sync.Mutex
-	left  int           // tokens that have left the server
-	last  time.Duration // when the last of them did
-	final *Truth
+	mu     sync.Mutex
+	left   int           // tokens that have left the server
+	last   time.Duration // when the last of them did
+	cached int           // prompt tokens found in the prefix cache; known with the first token
+	final  *Truth
 }
 
 // push counts one token that leaves now, and gives when the one before it did.
-func (s *stream) push(at time.Duration) time.Duration {
+func (s *stream) push(at time.Duration, cached int) time.Duration {
 	s.mu.Lock()
+	s.cached = cached
 	before := s.last
 	s.left++
 	s.last = at
@@ -39,14 +41,15 @@ func (s *stream) finish(t Truth) {
 	s.mu.Unlock()
 }
 
-// take gives the number of tokens that have left so far, and the truth once they all have.
-func (s *stream) take() (left int, final *Truth) {
+// take gives the number of tokens that have left so far, the prompt tokens that
+// were cached, and the truth once all tokens have left.
+func (s *stream) take() (left, cached int, final *Truth) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.final != nil && s.left == s.final.OutputTokens {
-		return s.left, s.final
+		return s.left, s.cached, s.final
 	}
-	return s.left, nil
+	return s.left, s.cached, nil
 }
 
 // wait blocks until there is something to take. It reports false when the
@@ -80,7 +83,8 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, st *stream, g gene
 	var out []byte
 	sent := 0
 	for st.wait(r.Context(), s.stopped) {
-		left, final := st.take()
+		left, cached, final := st.take()
+		c.cached = cached
 		if !g.stream {
 			if final == nil {
 				continue

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/http"
-	"unicode/utf8"
+	"strings"
 )
 
 // api is one of the two generating interfaces.
@@ -19,15 +19,16 @@ const (
 
 // generation is a request body, understood.
 type generation struct {
-	api    api
-	prompt int // tokens
-	limit  int // tokens it may produce
-	output int // tokens it will produce
+	api     api
+	content *Content
+	prompt  int // tokens
+	limit   int // tokens it may produce
+	output  int // tokens it will produce
 
 	stream     bool
-	usage      bool // an event with the usage at the end
-	continuous bool // the usage so far on each event
-	digest     uint64
+	usage      bool   // an event with the usage at the end
+	continuous bool   // the usage so far on each event
+	digest     uint64 // of the body
 }
 
 // naturalLength is the answer, in tokens, to a chat request that sets no
@@ -38,24 +39,11 @@ const (
 	completionLength = 16
 )
 
-// The approximate tokeniser: four characters are a token, each message of a
-// chat costs four tokens of template, and the opening of the answer three.
-const (
-	charactersPerToken = 4
-	messageTokens      = 4
-	answerTokens       = 3
-)
-
-// countText approximates the tokens of a text: its characters ÷ 4, rounded up.
-func countText(s string) int {
-	return (utf8.RuneCountInString(s) + charactersPerToken - 1) / charactersPerToken
-}
-
 // wireRequest is the part of a request body that the engine heeds. What it does
 // not know (stop, seed, temperature and so on) is accepted and changes nothing.
 type wireRequest struct {
 	Model               string          `json:"model"`
-	Messages            []message       `json:"messages"`
+	Messages            []wireMessage   `json:"messages"`
 	Prompt              json.RawMessage `json:"prompt"`
 	MaxTokens           *int            `json:"max_tokens"`
 	MaxCompletionTokens *int            `json:"max_completion_tokens"`
@@ -69,7 +57,7 @@ type wireRequest struct {
 	} `json:"stream_options"`
 }
 
-type message struct {
+type wireMessage struct {
 	Role    string          `json:"role"`
 	Content json.RawMessage `json:"content"`
 }
@@ -108,9 +96,10 @@ func (s *Server) parse(kind api, body []byte) (generation, error) {
 		g.usage, g.continuous = q.StreamOptions.IncludeUsage, q.StreamOptions.ContinuousUsageStats
 	}
 	var err error
-	if g.prompt, err = q.countPrompt(kind); err != nil {
+	if g.content, err = q.content(kind); err != nil {
 		return generation{}, err
 	}
+	g.prompt = g.content.Tokens()
 	return g, s.setLengths(&g, &q)
 }
 
@@ -140,27 +129,27 @@ func (s *Server) setLengths(g *generation, q *wireRequest) error {
 	return nil
 }
 
-// countPrompt counts the tokens of the prompt by the approximate tokeniser.
-func (q *wireRequest) countPrompt(kind api) (int, error) {
+// content is the prompt as the approximate tokeniser sees it.
+func (q *wireRequest) content(kind api) (*Content, error) {
 	if kind == completion {
-		return countCompletion(q.Prompt)
+		return completionContent(q.Prompt)
 	}
 	if len(q.Messages) == 0 {
-		return 0, badRequest("messages", "messages is empty; send at least one")
+		return nil, badRequest("messages", "messages is empty; send at least one")
 	}
-	total := answerTokens
+	messages := make([]Message, len(q.Messages))
 	for i, m := range q.Messages {
-		n, err := countContent(m.Content)
+		text, err := messageText(m.Content)
 		if err != nil {
-			return 0, badRequest("messages", "content of message %d: %v", i, err)
+			return nil, badRequest("messages", "content of message %d: %v", i, err)
 		}
-		total += messageTokens + n
+		messages[i] = Message{m.Role, text}
 	}
-	return total, nil
+	return ChatContent(messages), nil
 }
 
-// countCompletion takes a text, a list with one text, or a list of token IDs.
-func countCompletion(raw json.RawMessage) (int, error) {
+// completionContent takes a text, a list with one text, or a list of token IDs.
+func completionContent(raw json.RawMessage) (*Content, error) {
 	var text string
 	var texts []string
 	var ids []int
@@ -168,39 +157,40 @@ func countCompletion(raw json.RawMessage) (int, error) {
 	case json.Unmarshal(raw, &text) == nil:
 	case json.Unmarshal(raw, &ids) == nil:
 		if len(ids) == 0 {
-			return 0, badRequest("prompt", "prompt is empty; send at least one token")
+			return nil, badRequest("prompt", "prompt is empty; send at least one token")
 		}
-		return len(ids), nil
+		return TokensContent(ids), nil
 	case json.Unmarshal(raw, &texts) == nil && len(texts) == 1:
 		text = texts[0]
 	default:
-		return 0, badRequest("prompt", "prompt is neither a text nor a list of token IDs; send one of them")
+		return nil, badRequest("prompt", "prompt is neither a text nor a list of token IDs; send one of them")
 	}
 	if text == "" {
-		return 0, badRequest("prompt", "prompt is empty; send a text")
+		return nil, badRequest("prompt", "prompt is empty; send a text")
 	}
-	return countText(text), nil
+	return TextContent(text), nil
 }
 
-// countContent takes a text, a list of text parts, or null.
-func countContent(raw json.RawMessage) (int, error) {
+// messageText takes a text, a list of text parts, or null. Parts follow each other
+// on lines of their own, as in vLLM.
+func messageText(raw json.RawMessage) (string, error) {
 	var text string
 	if len(raw) == 0 || json.Unmarshal(raw, &text) == nil {
-		return countText(text), nil
+		return text, nil
 	}
 	var parts []struct {
 		Type string `json:"type"`
 		Text string `json:"text"`
 	}
 	if json.Unmarshal(raw, &parts) != nil {
-		return 0, errors.New("it is neither a text nor a list of parts")
+		return "", errors.New("it is neither a text nor a list of parts")
 	}
-	total := 0
-	for _, p := range parts {
+	texts := make([]string, len(parts))
+	for i, p := range parts {
 		if p.Type != "text" {
-			return 0, fmt.Errorf("a part of type %q cannot be read; send text", p.Type)
+			return "", fmt.Errorf("a part of type %q cannot be read; send text", p.Type)
 		}
-		total += countText(p.Text)
+		texts[i] = p.Text
 	}
-	return total, nil
+	return strings.Join(texts, "\n"), nil
 }
