@@ -64,10 +64,10 @@ race: export CGO_CFLAGS := -O1 -w
 race:
 	$(GO) test -race -shuffle=on ./...
 
-# Two tests of 10⁵ requests each take a minute under the race detector, and skip there.
+# Three tests of 10⁵ requests and more take a minute each under the race detector, and skip there.
 theory: export CGO_CFLAGS := -O1 -w
 theory:
-	$(GO) test ./runner ./cmd/inferbook -run 'TestWaitsAreThoseOfTheory|TestSearchFindsTheCapacity'
+	$(GO) test ./runner ./runner/capacity ./cmd/inferbook -run 'TestWaitsAreThoseOfTheory|TestCapacityIsThatOfTheory|TestSearchFindsTheCapacity'
 
 # Every fuzz target of every package, one after the other. The fuzzers are built
 # apart from everything else, C included, so that is compiled as fast as can be.

@@ -24,6 +24,7 @@ var mayImport = map[string][]string{
 	"runner/stamp":       {},
 	"runner/selftest":    {"experiment", "runner", "runner/arrival", "runner/dataset", "runner/lag", "runner/sim", "runner/stamp", "runner/workload"},
 	"runner":             {"experiment", "runner/arrival", "runner/dataset", "runner/lag", "runner/sim", "runner/stamp", "runner/workload"},
+	"runner/capacity":    {"analysis", "experiment", "runner/arrival", "runner/sim"},
 	"experiment/foreign": {"experiment"},
 	"reports/figure":     {"analysis", "experiment"},
 	"reports":            {"analysis", "experiment", "reports/figure"},
