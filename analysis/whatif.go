@@ -10,7 +10,7 @@ import (
 // WhatIf is what a simulation says of the largest load that a deployment serves
 // within an SLO. It is a plain value: whoever made it, a report can take it.
 //
-// Nothing in it was measured. [WhatIf.Label] is a whole sentence on how far such
+// Nothing in it was measured. Its label is a whole sentence on how far such
 // results have been from published ones, and stands wherever a figure of it does.
 type WhatIf struct {
 	Deployment string `json:"deployment"` // of one replica, in a few words
@@ -43,9 +43,12 @@ type WhatIf struct {
 	Figures WhatIfFigures `json:"figures"` // at the capacity, the mean over the seeds
 	Sizing  *WhatIfSizing `json:"sizing"`  // null = no demand was given
 
-	Calibration string   `json:"calibration"` // the simulator's own label of the deployment
-	Fitted      bool     `json:"fitted"`      // see [WhatIf.Label]
-	Warnings    []string `json:"warnings"`    // whole sentences
+	Calibration string `json:"calibration"` // the simulator's own label of the deployment
+	// Fitted says that capacities of such deployments were held against published curves
+	// and found near them: vLLM on H100 and H200. Label follows from it.
+	Fitted      bool     `json:"fitted"`
+	Label       string   `json:"label"`
+	Warnings    []string `json:"warnings"` // whole sentences
 	NotModelled []string `json:"not_modelled"`
 }
 
@@ -113,7 +116,7 @@ type WhatIfSizing struct {
 	Router   string `json:"router"`
 	// Verified says that such a run was made and held.
 	Verified bool `json:"verified"`
-	// Runs are those runs, in the order of their replicas.
+	// Runs are those runs, in the order of their replicas; of too many replicas there are none.
 	Runs []WhatIfRun `json:"runs"`
 	// Headroom is the share of the replicas' capacity that the demand leaves, 0–1.
 	Headroom float64 `json:"headroom"`
@@ -153,10 +156,10 @@ func (w *WhatIf) Unit() string {
 // PerGPU is the mean capacity ÷ the GPUs of a replica.
 func (w *WhatIf) PerGPU() float64 { return w.Mean / float64(w.GPUs) }
 
-// Label is what must be said with every figure: that it is simulated, and how far
+// whatIfLabel is what must be said with every figure: that it is simulated, and how far
 // such results have been from published ones.
-func (w *WhatIf) Label() string {
-	if w.Fitted {
+func whatIfLabel(fitted bool) string {
+	if fitted {
 		return "Planning estimate from a simulation. For this runtime and GPU it was within about 13 % on average (9 in 10 cases within 29 %) of published capacity at a token-latency target; plan 30 % headroom and confirm with one real run."
 	}
 	return "Simulated: order of magnitude and ranking only: within about 25–40 % on average, 1 case in 10 off by 50–100 %. Confirm with one real run."
@@ -218,8 +221,10 @@ func (w *WhatIf) agree(of func(*WhatIfSeed) string, value string) int {
 func (z *WhatIfSizing) Sentence(unit string) string {
 	s := fmt.Sprintf("%s %s ÷ capacity takes %s of %s.", short(z.Demand), unit, plural(z.Asked, "replica"), plural(z.GPUs/z.Replicas, "GPU"))
 	switch {
+	case len(z.Runs) == 0:
+		return s + " So many are not run, and the number is not verified."
 	case !z.Verified:
-		return s + fmt.Sprintf(" No run of up to %s behind %s held the SLO, so the number is not verified.", plural(z.Replicas, "replica"), z.Router)
+		return s + fmt.Sprintf(" No run of up to %s behind %s held the SLO, so the number is not verified.", plural(z.Runs[len(z.Runs)-1].Replicas, "replica"), z.Router)
 	case z.Replicas > z.Asked:
 		s += fmt.Sprintf(" A run of %s misses the SLO (%s), and one of %d behind %s holds it.",
 			plural(z.Asked, "replica"), z.Runs[0].Point.why(), z.Replicas, z.Router)
@@ -280,8 +285,9 @@ func sign(after, before bool) int {
 }
 
 // Summarise fills in what follows from the seeds: the mean capacity and its spread,
-// and what binds in most of them.
+// and what binds in most of them; and the label.
 func (w *WhatIf) Summarise() {
+	w.Label = whatIfLabel(w.Fitted)
 	w.Mean, w.Min, w.Max, w.SD = math.NaN(), math.NaN(), math.NaN(), math.NaN()
 	w.Found = len(w.Seeds) > 0
 	var values []float64

@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 	"reports":            {"analysis", "experiment", "reports/figure"},
 	"notes":              {"experiment"},
 	"cmd/inferbook": {"analysis", "experiment", "experiment/store", "notes", "reports", "reports/figure",
-		"experiment/foreign", "runner", "runner/arrival", "runner/dataset", "runner/lag", "runner/probe", "runner/selftest", "runner/sim", "runner/stamp", "runner/workload"},
+		"experiment/foreign", "runner", "runner/arrival", "runner/capacity", "runner/dataset", "runner/lag", "runner/probe", "runner/selftest", "runner/sim", "runner/stamp", "runner/workload"},
 }
 
 // oneDoor names the only package of ours that may import a library itself.

@@ -37,6 +37,7 @@ func (p *program) simCommand() *cli.Command {
 		},
 		Action: p.simAction,
 		Subcommands: []*cli.Command{
+			p.simCapacityCommand(),
 			{Name: "gpus", Usage: "the GPUs it knows, with sources", UsageText: examples("inferbook sim gpus"), Flags: []cli.Flag{jsonFlag()}, Action: p.simGPUs},
 			{Name: "models", Usage: "the models it knows", UsageText: examples("inferbook sim models"), Flags: []cli.Flag{jsonFlag()}, Action: p.simModels},
 			{Name: "runtimes", Usage: "the runtimes it imitates", UsageText: examples("inferbook sim runtimes"), Flags: []cli.Flag{jsonFlag()}, Action: p.simRuntimes},

@@ -53,8 +53,9 @@ type Question struct {
 	// Demand is a load to be served, in requests a second or users; 0 = none.
 	Demand float64
 
-	// Requests is how many are measured at a point; 0 = 2,000. Bursty arrivals need
-	// more, by the square of their gaps' CV and up to ten times as many, and get them.
+	// Requests is how many are measured at a point; 0 = 2,000. Arrivals whose gaps have a CV
+	// above 1.5 need more, by its square and up to ten times as many, and get them; so do
+	// many replicas and many users.
 	Requests int
 	Seeds    int    // searches, 1 to 100; 0 = 5
 	Seed     uint64 // of the first; the others follow it
@@ -80,6 +81,8 @@ const (
 	mostSeeds       = 100
 	leastRequests   = 100
 	mostRequests    = 1_000_000
+	// bursty is the CV of gaps from which on more requests are needed.
+	bursty = 1.5
 	// mostReplicas is the most engines behind a router.
 	mostReplicas = 256
 )
@@ -196,10 +199,10 @@ func (q Question) size(replicas, users int) size {
 		return size{max(q.Requests/4, 3*users), n}
 	}
 	n := q.Requests
-	if cv := q.Workload.Arrival.CV; cv > 1 {
+	if cv := q.Workload.Arrival.CV; cv > bursty {
 		n = int(math.Ceil(float64(n) * min(cv*cv, 10)))
 	}
-	n = max(n, replicas*n/4)
+	n = max(n, replicas*max(n/10, q.atOnce()))
 	return size{max(n/4, 3*replicas*q.atOnce()), n}
 }
 
