@@ -171,11 +171,11 @@ func (w *WhatIf) Limits() string { return "Not modelled: " + list(w.NotModelled)
 // Sentence says what was found.
 func (w *WhatIf) Sentence() string {
 	if !w.Found {
-		misses := ""
-		if w.Bound != "" {
-			misses = ": " + w.Bound + " is missed even so"
+		least := "down to a rate that leaves the engine idle most of the time"
+		if w.Users() {
+			least = "not even with one user"
 		}
-		return fmt.Sprintf("%s holds %s at no load that was looked at, down to requests that hardly ever meet%s.", w.Deployment, w.SLO, misses)
+		return fmt.Sprintf("%s holds %s at no load that was looked at, %s: %s is missed there too.", w.Deployment, w.SLO, least, w.Bound)
 	}
 	s := fmt.Sprintf("One replica of %s serves %s %s within %s", w.Deployment, short(w.Mean), w.Unit(), w.SLO)
 	if n := len(w.Seeds); n > 1 {
@@ -233,7 +233,11 @@ func (z *WhatIfSizing) Sentence(unit string) string {
 	default:
 		s += " A run of it holds the SLO."
 	}
-	s += fmt.Sprintf(" Headroom is %s; %s would leave %s.", percent(z.Headroom), plural(z.Planned, "replica"), percent(PlannedHeadroom))
+	s += fmt.Sprintf(" Headroom is %s", percent(z.Headroom))
+	if z.Planned > z.Replicas {
+		s += fmt.Sprintf("; %s would leave %s or more", plural(z.Planned, "replica"), percent(PlannedHeadroom))
+	}
+	s += "."
 	if finite(z.Linear) {
 		s += fmt.Sprintf(" Behind the router the replicas reach %s of what they serve alone.", percent(z.Linear))
 	}

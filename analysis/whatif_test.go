@@ -57,7 +57,7 @@ func TestWhatIfSentences(t *testing.T) {
 		{split, "One replica of a serves 11 req/s within tpot.p95<40ms (9 to 14 over 3 seeds, standard deviation 2.65). Above that tpot.p95<40ms is missed (in 2 of 3 seeds); the engine is limited by its compute."},
 		{piles, "One replica of c serves 9 req/s within tpot.p95<40ms. Above that requests pile up; the engine is limited by its max seqs."},
 		{free, "One replica of d serves 9 users within tpot.p95<40ms. No load misses it, up to the largest that can be asked for."},
-		{none, "e holds tpot.p95<40ms at no load that was looked at, down to requests that hardly ever meet: tpot.p95<40ms is missed even so."},
+		{none, "e holds tpot.p95<40ms at no load that was looked at, down to a rate that leaves the engine idle most of the time: tpot.p95<40ms is missed there too."},
 	} {
 		if got := tt.w.Sentence(); got != tt.want {
 			t.Errorf("%s\nwant\n%s", got, tt.want)
@@ -82,11 +82,11 @@ func TestWhatIfSizingSentences(t *testing.T) {
 		want string
 	}{
 		{WhatIfSizing{Demand: 5, Asked: 1, Replicas: 1, GPUs: 2, Router: "rr", Verified: true, Runs: []WhatIfRun{run(1, 0.7)}, Headroom: 0.5, Linear: math.NaN(), Planned: 1},
-			"5 req/s ÷ capacity takes 1 replica of 2 GPUs. A run of it holds the SLO. Headroom is 50 %; 1 replica would leave 30 %."},
+			"5 req/s ÷ capacity takes 1 replica of 2 GPUs. A run of it holds the SLO. Headroom is 50 %."},
 		{WhatIfSizing{Demand: 25, Asked: 3, Replicas: 3, GPUs: 3, Router: "rr", Verified: true, Runs: []WhatIfRun{run(3, 0.9)}, Headroom: 0.1, Linear: 0.98, Planned: 4},
-			"25 req/s ÷ capacity takes 3 replicas of 1 GPU. A run of all of them behind rr holds the SLO. Headroom is 10 %; 4 replicas would leave 30 %. Behind the router the replicas reach 98 % of what they serve alone."},
+			"25 req/s ÷ capacity takes 3 replicas of 1 GPU. A run of all of them behind rr holds the SLO. Headroom is 10 %; 4 replicas would leave 30 % or more. Behind the router the replicas reach 98 % of what they serve alone."},
 		{WhatIfSizing{Demand: 25, Asked: 3, Replicas: 4, GPUs: 4, Router: "rr", Verified: true, Runs: []WhatIfRun{run(3, 1.04), run(4, 0.8)}, Headroom: 0.2, Linear: 0.9, Planned: 4},
-			"25 req/s ÷ capacity takes 3 replicas of 1 GPU. A run of 3 replicas misses the SLO (tpot.p95<40ms at 104 % of its bound), and one of 4 behind rr holds it. Headroom is 20 %; 4 replicas would leave 30 %. Behind the router the replicas reach 90 % of what they serve alone."},
+			"25 req/s ÷ capacity takes 3 replicas of 1 GPU. A run of 3 replicas misses the SLO (tpot.p95<40ms at 104 % of its bound), and one of 4 behind rr holds it. Headroom is 20 %. Behind the router the replicas reach 90 % of what they serve alone."},
 		{WhatIfSizing{Demand: 25, Asked: 3, Replicas: 3, GPUs: 3, Router: "rr", Runs: []WhatIfRun{run(3, 2), run(4, 2)}, Headroom: 0.1, Linear: math.NaN(), Planned: 4},
 			"25 req/s ÷ capacity takes 3 replicas of 1 GPU. No run of up to 4 replicas behind rr held the SLO, so the number is not verified."},
 		{WhatIfSizing{Demand: 25, Asked: 900, Replicas: 900, GPUs: 900, Router: "rr", Planned: 1200},

@@ -210,14 +210,20 @@ func compactDeployment(text string, c sim.Config) (sim.Config, error) {
 func (p *program) printCapacity(results []analysis.WhatIf, alike []bool) {
 	one := &results[0]
 	fmt.Fprintf(p.out, "%s  %s\n%s  %s\n", p.bold("workload"), one.Workload, p.bold("SLO     "), one.SLO)
-	fmt.Fprintf(p.out, "%s  virtual time; %s a point and more, after a warm-up of as many as can run at once three times over; %s, each to 3 %%\n\n",
-		p.bold("method  "), plural(one.Requests, "measured request"), plural(len(one.Seeds), "seed"))
+	warmup := "three times what runs at once"
+	if len(results) == 1 {
+		warmup = thousands(int64(one.Warmup))
+	}
+	fmt.Fprintf(p.out, "%s  virtual time; %s, each to 3 %%; at a point %s or more are measured after a warm-up of %s\n\n",
+		p.bold("method  "), plural(len(one.Seeds), "seed"), plural(one.Requests, "request"), warmup)
 	p.printCapacityTable(results, alike)
 	fmt.Fprintln(p.out)
 	var notes []string
 	for i := range results {
 		w := &results[i]
-		notes = append(notes, w.Sentence())
+		if len(results) == 1 || !w.Found { // else the table says it
+			notes = append(notes, w.Sentence())
+		}
 		if w.Sizing != nil {
 			notes = append(notes, w.Deployment+": "+w.Sizing.Sentence(w.Unit()))
 		}

@@ -141,15 +141,15 @@ func TestCapacityIsWhereRequestsPileUp(t *testing.T) {
 	}
 }
 
-// Whatever the arrivals, a seed's requests wait no less at a higher rate. It is a law of
-// one slot, where each wait follows from the gaps by Lindley's recursion, and needs the same gaps
-// at each rate.
+// A seed's requests wait no less at a higher rate. It is a law of one slot, where each wait follows
+// from the gaps by Lindley's recursion, and needs the same gaps at each rate. On/off arrivals
+// do not have them, since their phases keep their lengths.
 func TestMoreLoadIsNoBetter(t *testing.T) {
 	base := slotQuestion(t, "e2e.p95<40ms").withDefaults()
 	service, _ := times(t, base)
 	rapid.Check(t, func(t *rapid.T) {
 		q := base
-		text := rapid.SampledFrom([]string{"constant", "poisson", "gamma:cv=0.5", "gamma:cv=3", "onoff:on=2s,off=3s"}).Draw(t, "arrival")
+		text := rapid.SampledFrom([]string{"constant", "poisson", "gamma:cv=0.5", "gamma:cv=3"}).Draw(t, "arrival")
 		var err error
 		if q.Workload.Arrival, err = experiment.ParseArrival(text); err != nil {
 			t.Fatal(err)
@@ -277,7 +277,7 @@ func TestNoLoadHolds(t *testing.T) {
 		if w.Found || !math.IsNaN(w.Mean) || w.Sizing != nil || w.Bound != "ttft.p95<1ms" {
 			t.Errorf("users %v: %+v", users, w)
 		}
-		if text := w.Sentence(); !strings.Contains(text, "ttft.p95<1ms is missed even so") {
+		if text := w.Sentence(); !strings.Contains(text, "ttft.p95<1ms is missed there too") {
 			t.Error(text)
 		}
 	}
@@ -296,7 +296,7 @@ func TestCheck(t *testing.T) {
 		"seeds is 101":                                  func(q *Question) { q.Seeds = 101 },
 		"the demand is -1":                              func(q *Question) { q.Demand = -1 },
 		"the demand is 1.5; ":                           func(q *Question) { q.Users, q.Demand = true, 1.5 },
-		"and the workload has some of 900000 in the pr": func(q *Question) { q.Workload.Input = experiment.Tokens(900_000) },
+		"cannot serve every request of the workload: r": func(q *Question) { q.Workload.Input = experiment.Tokens(900_000) },
 	} {
 		q := slotQuestion(t, "e2e.p95<40ms")
 		if err := q.Check(); err != nil {
@@ -342,7 +342,7 @@ func BenchmarkFind(b *testing.B) {
 	for b.Loop() {
 		w := find(b, q)
 		for _, s := range w.Seeds {
-			requests += len(s.Points) * (2*w.Warmup + w.Requests)
+			requests += len(s.Points) * (w.Warmup + w.Requests) // and some after them
 		}
 	}
 	b.ReportMetric(float64(requests)/b.Elapsed().Seconds(), "requests/s")

@@ -26,6 +26,9 @@ func notModelled() []string {
 // warnings are whole sentences on what the result does not show.
 func (q Question) warnings(w *analysis.WhatIf) []string {
 	var out []string
+	if cv := q.Workload.Arrival.CV; !w.Found && !q.Users && cv > bursty {
+		out = append(out, fmt.Sprintf("Arrivals whose gaps have a CV of %g send about %.0f requests at one instant, however low the rate; another --arrival, such as poisson, shows what is left without that.", cv, cv*cv))
+	}
 	if !w.Found {
 		return out
 	}

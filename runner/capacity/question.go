@@ -7,7 +7,8 @@
 // objectives hold while requests do not pile up. It is looked for as [analysis.Searcher]
 // does, by doubling and by halving the bracket in the logarithm to 3 %, once for each of several
 // seeds. A seed has arrivals, lengths and think times of its own, and keeps them at
-// each load: the gaps are the same but for their scale. So within a seed a higher load asks
+// each load: the gaps are the same but for their scale, and but for the phases of on/off
+// arrivals, which keep their lengths. So within a seed a higher load asks
 // the same of the engine in less time, and chance does not turn a verdict between two
 // points. What chance does to the result is what the seeds differ by, and is shown.
 //
@@ -135,16 +136,14 @@ func (q Question) Check() error {
 	return q.fits()
 }
 
-// fits reports requests of the workload that the deployment cannot hold.
+// fits reports a workload whose longest request the deployment cannot serve.
 func (q Question) fits() error {
-	longest := func(l experiment.Length) int { return q.Workload.stretch(l.Longest(), 1) }
-	in, out := longest(q.Workload.Input), longest(q.Workload.Output)
-	if most := q.Deployment.MaxModelLen; in+out > most {
-		return fmt.Errorf("%s holds %d tokens of one request, and the workload has some of %d in the prompt and %d in the answer",
-			name(q.Deployment), most, in, out)
+	in, out := q.Workload.stretch(q.Workload.Input.Longest(), 1), q.Workload.stretch(q.Workload.Output.Longest(), 1)
+	err := newLoop(q.Deployment, 0, 0).Submit(sim.Request{ID: "longest", PromptTokens: in, MaxTokens: out, OutputTokens: out})
+	if err != nil {
+		return fmt.Errorf("%s cannot serve every request of the workload: %w", name(q.Deployment), err)
 	}
-	loop := newLoop(q.Deployment, 0, 0)
-	return loop.Submit(sim.Request{ID: "longest", PromptTokens: in, MaxTokens: out, OutputTokens: out})
+	return nil
 }
 
 // withDefaults fills in what is zero.

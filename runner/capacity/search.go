@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
@@ -17,6 +18,8 @@ const (
 	// idleShare is the load, as a share of one request in flight, below which requests
 	// hardly ever meet, so that still less of it changes nothing.
 	idleShare = 0.02
+	// width is the ratio of a bracket's ends at which a search is over.
+	width = 1.03
 	// nearby is the ratio to the first seed's capacity in which that of another is looked for first.
 	nearby = 1.2
 )
@@ -43,12 +46,15 @@ func Find(ctx context.Context, q Question) (analysis.WhatIf, error) {
 	if held := finds[0].seed.Capacity; held > 0 {
 		start = held
 	}
-	// The others begin where the first ended, which spares them the way there and takes nothing from
-	// their verdicts. They run at one time and end in their own places.
+	// The others begin about where the first ended, which spares them the way there and takes
+	// nothing from their verdicts; each a little higher, so that they do not share their levels
+	// and the width of a bracket shows in what they differ by. They run at one time and end in
+	// their own places.
 	errs := make([]error, q.Seeds)
 	var all sync.WaitGroup
 	for i := 1; i < q.Seeds; i++ {
-		all.Go(func() { finds[i], errs[i] = q.seek(ctx, q.Deployment, q.Seed+uint64(i), lone, start, nearby) })
+		from := start * math.Pow(width, float64(i)/float64(q.Seeds))
+		all.Go(func() { finds[i], errs[i] = q.seek(ctx, q.Deployment, q.Seed+uint64(i), lone, from, nearby) })
 	}
 	all.Wait()
 	for _, err := range errs {
