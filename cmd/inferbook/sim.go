@@ -38,6 +38,7 @@ func (p *program) simCommand() *cli.Command {
 		Action: p.simAction,
 		Subcommands: []*cli.Command{
 			p.simCapacityCommand(),
+			p.simPublishedCommand(),
 			{Name: "gpus", Usage: "the GPUs it knows, with sources", UsageText: examples("inferbook sim gpus"), Flags: []cli.Flag{jsonFlag()}, Action: p.simGPUs},
 			{Name: "models", Usage: "the models it knows", UsageText: examples("inferbook sim models"), Flags: []cli.Flag{jsonFlag()}, Action: p.simModels},
 			{Name: "runtimes", Usage: "the runtimes it imitates", UsageText: examples("inferbook sim runtimes"), Flags: []cli.Flag{jsonFlag()}, Action: p.simRuntimes},
@@ -89,57 +90,4 @@ func (p *program) withParent(ctx context.Context) context.Context {
 		_, _ = io.Copy(io.Discard, p.in)
 	}()
 	return ctx
-}
-
-func (p *program) simGPUs(c *cli.Context) error {
-	list := sim.GPUs()
-	if c.Bool("json") {
-		return printJSON(p.out, struct {
-			document
-			GPUs []sim.GPU `json:"gpus"`
-		}{document{"inferbook.sim-gpus/1"}, list})
-	}
-	t := newTable(p.out, "GPU", "memory GB", "bandwidth TB/s", "bf16 TFLOP/s", "fp8 TFLOP/s", "calibration", "source")
-	for _, g := range list {
-		fp8 := "–"
-		if g.FP8 > 0 {
-			fp8 = num(g.FP8)
-		}
-		t.AppendRow([]any{g.Name, num(g.MemoryGB), num(g.BandwidthTBs), num(g.BF16), fp8, g.Calibration, g.Source})
-	}
-	t.Render()
-	return nil
-}
-
-func (p *program) simModels(c *cli.Context) error {
-	list := sim.Models()
-	if c.Bool("json") {
-		return printJSON(p.out, struct {
-			document
-			Models []sim.Model `json:"models"`
-		}{document{"inferbook.sim-models/1"}, list})
-	}
-	t := newTable(p.out, "model", "layers", "hidden", "heads/kv/dim", "parameters", "KV bytes/token bf16", "source")
-	for _, m := range list {
-		t.AppendRow([]any{m.Name, m.Layers, m.Hidden, fmt.Sprintf("%d/%d/%d", m.Heads, m.KVHeads, m.HeadDim),
-			fmt.Sprintf("%.2f B", m.Parameters()/1e9), thousands(int64(m.KVBytes(2))), m.Source})
-	}
-	t.Render()
-	return nil
-}
-
-func (p *program) simRuntimes(c *cli.Context) error {
-	list := sim.Runtimes()
-	if c.Bool("json") {
-		return printJSON(p.out, struct {
-			document
-			Runtimes []sim.Runtime `json:"runtimes"`
-		}{document{"inferbook.sim-runtimes/1"}, list})
-	}
-	t := newTable(p.out, "runtime", "what it does", "calibration", "source")
-	for _, r := range list {
-		t.AppendRow([]any{r.Name, r.Title, r.Calibration, r.Source})
-	}
-	t.Render()
-	return nil
 }

@@ -35,7 +35,7 @@ func (p *program) simCapacityCommand() *cli.Command {
 			&cli.IntFlag{Name: "gpus", Usage: "`N` of them in one replica, tensor parallel", Value: 1},
 			&cli.StringFlag{Name: "model", Usage: "the `MODEL`", Value: "llama-3.1-8b"},
 			&cli.StringFlag{Name: "runtime", Usage: "the `RUNTIME`; inferbook sim runtimes lists them", Value: "vllm-like"},
-			&cli.StringFlag{Name: "precision", Usage: "the `PRECISION`", Value: "bf16"},
+			&cli.StringFlag{Name: "precision", Usage: "the `PRECISION`: " + strings.Join(sim.Precisions(), ", "), DefaultText: "the model's own"},
 			&cli.StringSliceFlag{Name: "deployment", Usage: "all of it at once as `NxGPU/MODEL/RUNTIME/PRECISION`, of which the end may be left out; again for another"},
 			&cli.IntFlag{Name: "max-seqs", Usage: "at most `N` requests in a batch", DefaultText: "the runtime's own"},
 			&cli.IntFlag{Name: "token-budget", Usage: "at most `N` tokens in a step", DefaultText: "the runtime's own"},
@@ -270,7 +270,7 @@ func (p *program) printCapacityTable(results []analysis.WhatIf, alike []bool) {
 		if alike[i] {
 			rank += " ~"
 		}
-		row := []any{rank, w.Deployment, capacityRange(w), load(w.SD), load(w.PerGPU()), orDash(w.Bound), orDash(w.Limit)}
+		row := []any{rank, w.Deployment, capacityRange(w), load(w.SD), load(w.PerGPU()), known(w.Bound), known(w.Limit)}
 		switch z := w.Sizing; {
 		case z != nil && z.Verified:
 			row = append(row, thousands(int64(z.Replicas)), thousands(int64(z.GPUs)), whole(z.Headroom))
@@ -312,7 +312,8 @@ func whole(share float64) string {
 	return fmt.Sprintf("%.0f %%", 100*share)
 }
 
-func orDash(s string) string {
+// known writes a name, and a dash for none.
+func known(s string) string {
 	if s == "" {
 		return "–"
 	}

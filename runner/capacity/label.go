@@ -9,9 +9,9 @@ import (
 )
 
 // fitted reports whether the deployment is of the kind whose capacity was held against
-// published curves and found near them: vLLM on H100 or H200.
+// published curves and found near them: vLLM on H100 or H200, with the constants of its fit.
 func fitted(d sim.Deployment) bool {
-	return d.Runtime.Name == "vllm-like" && slices.Contains([]string{"h100-sxm", "h200-sxm"}, d.GPU.Name) && d.Speculation.Tokens == 0
+	return d.Fit == "vllm-hopper" && slices.Contains([]string{"h100-sxm", "h200-sxm"}, d.GPU.Name) && d.Trust.Status != sim.Uncalibrated
 }
 
 // notModelled is what a server has and the simulated engine has not.
