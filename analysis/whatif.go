@@ -239,7 +239,11 @@ func (z *WhatIfSizing) Sentence(unit string) string {
 	}
 	s += "."
 	if finite(z.Linear) {
-		s += fmt.Sprintf(" Behind the router the replicas reach %s of what they serve alone.", percent(z.Linear))
+		s += fmt.Sprintf(" Behind the router the replicas reach %s of what they serve alone", percent(z.Linear))
+		if z.Linear > 1.05 {
+			s += ": shared out, the arrivals are more regular at each"
+		}
+		s += "."
 	}
 	return s
 }

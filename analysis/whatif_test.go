@@ -83,8 +83,8 @@ func TestWhatIfSizingSentences(t *testing.T) {
 	}{
 		{WhatIfSizing{Demand: 5, Asked: 1, Replicas: 1, GPUs: 2, Router: "rr", Verified: true, Runs: []WhatIfRun{run(1, 0.7)}, Headroom: 0.5, Linear: math.NaN(), Planned: 1},
 			"5 req/s ÷ capacity takes 1 replica of 2 GPUs. A run of it holds the SLO. Headroom is 50 %."},
-		{WhatIfSizing{Demand: 25, Asked: 3, Replicas: 3, GPUs: 3, Router: "rr", Verified: true, Runs: []WhatIfRun{run(3, 0.9)}, Headroom: 0.1, Linear: 0.98, Planned: 4},
-			"25 req/s ÷ capacity takes 3 replicas of 1 GPU. A run of all of them behind rr holds the SLO. Headroom is 10 %; 4 replicas would leave 30 % or more. Behind the router the replicas reach 98 % of what they serve alone."},
+		{WhatIfSizing{Demand: 25, Asked: 3, Replicas: 3, GPUs: 3, Router: "rr", Verified: true, Runs: []WhatIfRun{run(3, 0.9)}, Headroom: 0.1, Linear: 1.2, Planned: 4},
+			"25 req/s ÷ capacity takes 3 replicas of 1 GPU. A run of all of them behind rr holds the SLO. Headroom is 10 %; 4 replicas would leave 30 % or more. Behind the router the replicas reach 120 % of what they serve alone: shared out, the arrivals are more regular at each."},
 		{WhatIfSizing{Demand: 25, Asked: 3, Replicas: 4, GPUs: 4, Router: "rr", Verified: true, Runs: []WhatIfRun{run(3, 1.04), run(4, 0.8)}, Headroom: 0.2, Linear: 0.9, Planned: 4},
 			"25 req/s ÷ capacity takes 3 replicas of 1 GPU. A run of 3 replicas misses the SLO (tpot.p95<40ms at 104 % of its bound), and one of 4 behind rr holds it. Headroom is 20 %. Behind the router the replicas reach 90 % of what they serve alone."},
 		{WhatIfSizing{Demand: 25, Asked: 3, Replicas: 3, GPUs: 3, Router: "rr", Runs: []WhatIfRun{run(3, 2), run(4, 2)}, Headroom: 0.1, Linear: math.NaN(), Planned: 4},

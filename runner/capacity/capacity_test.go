@@ -259,7 +259,8 @@ func TestDemandIsProvisioned(t *testing.T) {
 		if want := 1 - q.Demand/(float64(z.Replicas)*w.Mean); math.Abs(z.Headroom-want) > 1e-9 || z.Planned != int(math.Ceil(times/0.7)) {
 			t.Errorf("%g times the capacity: headroom %g, planned %d", times, z.Headroom, z.Planned)
 		}
-		if z.Replicas > 1 && !(z.Linear > 0.8 && z.Linear < 1.2) || z.Replicas == 1 && !math.IsNaN(z.Linear) {
+		// Poisson arrivals that take turns are more regular at each replica, so it may be above 1.
+		if z.Replicas > 1 && !(z.Linear > 0.8 && z.Linear < 1.5) || z.Replicas == 1 && !math.IsNaN(z.Linear) {
 			t.Errorf("%g times the capacity: %g of the linear capacity", times, z.Linear)
 		}
 		if text := z.Sentence(w.Unit()); !strings.Contains(text, "holds") {
