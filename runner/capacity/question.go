@@ -9,7 +9,7 @@
 // seeds. A seed has arrivals, lengths and think times of its own, and keeps them at
 // each load: the gaps are the same but for their scale, and but for the phases of on/off
 // arrivals, which keep their lengths. So within a seed a higher load asks
-// the same of the engine in less time, and chance does not turn a verdict between two
+// the same of the engine in less time, and chance hardly turns a verdict between two
 // points. What chance does to the result is what the seeds differ by, and is shown.
 //
 // # Steady state
@@ -62,8 +62,8 @@ type Question struct {
 	Seed     uint64 // of the first; the others follow it
 }
 
-// Workload is what is asked of the engine. Prompts share no beginnings, and each answer
-// is as long as its limit.
+// Workload is what is asked of the engine. Prompts share no beginnings, so that a router
+// by prefix finds none to go by, and each answer is as long as its limit.
 type Workload struct {
 	Name          string // of a preset; "" = none
 	Input, Output experiment.Length
