@@ -44,7 +44,7 @@ func (p *program) simCommand() *cli.Command {
 		},
 		Action: p.simAction,
 		Subcommands: []*cli.Command{
-			p.simPublishedCommand(), p.simCalibrateCommand(),
+			p.simCapacityCommand(), p.simPublishedCommand(), p.simCalibrateCommand(),
 			{Name: "profiles", Usage: "the profiles that were fitted in this notebook", UsageText: examples("inferbook sim profiles"), Flags: []cli.Flag{jsonFlag(), dbFlag()}, Action: p.simProfiles},
 			{Name: "gpus", Usage: "the GPUs it knows, with sources", UsageText: examples("inferbook sim gpus"), Flags: []cli.Flag{jsonFlag()}, Action: p.simGPUs},
 			{Name: "models", Usage: "the models it knows", UsageText: examples("inferbook sim models"), Flags: []cli.Flag{jsonFlag()}, Action: p.simModels},
