@@ -92,9 +92,6 @@ func (c *chunks) role(out []byte) []byte {
 }
 
 func (c *chunks) tokens(out []byte, ch *choice, to int, last bool) []byte {
-	if ch.sent == 0 && to > 0 && !c.trouble.roleFirst {
-		out = c.role(out)
-	}
 	for step := c.trouble.group; ch.sent < to; {
 		next := ch.sent + step
 		if r := c.trouble.reasoning; ch.sent < r && next > r {
@@ -105,6 +102,9 @@ func (c *chunks) tokens(out []byte, ch *choice, to int, last bool) []byte {
 				break
 			}
 			next = to
+		}
+		if ch.sent == 0 && !c.trouble.roleFirst {
+			out = c.role(out)
 		}
 		thinks := c.g.api == chat && ch.sent < c.trouble.reasoning
 		text := ch.take(next)
