@@ -145,7 +145,7 @@ func naturalLength(c *Content, seed *int64) int {
 	if seed != nil {
 		h.Write([]byte{byte(*seed), byte(*seed >> 8), byte(*seed >> 16), byte(*seed >> 24)})
 	}
-	u := share(h.Sum64())
+	u := unit(h.Sum64())
 	for i := 1; i < len(answerLengths); i++ {
 		if lo, hi := answerLengths[i-1], answerLengths[i]; u <= hi.share {
 			return int(lo.tokens + (u-lo.share)/(hi.share-lo.share)*(hi.tokens-lo.tokens))
@@ -154,8 +154,8 @@ func naturalLength(c *Content, seed *int64) int {
 	return int(answerLengths[len(answerLengths)-1].tokens)
 }
 
-// share turns a hash into a number from 0 to below 1.
-func share(x uint64) float64 {
+// unit turns a hash into a number from 0 to below 1.
+func unit(x uint64) float64 {
 	// The low bits of FNV are the well mixed ones; MurmurHash3's finaliser spreads them.
 	x ^= x >> 33
 	x *= 0xff51afd7ed558ccd

@@ -103,23 +103,23 @@ func TestStepLog(t *testing.T) {
 			t.Fatal(err)
 		}
 		type page struct {
-			Total int          `json:"steps_total"`
-			Steps []stepRecord `json:"steps"`
+			Total int    `json:"steps_total"`
+			Steps []Step `json:"steps"`
 		}
 		var all, late page
 		l.get(t, "/sim/steps", &all)
 		if all.Total != 20 || len(all.Steps) != 20 {
 			t.Fatalf("%d steps of %d for 20 tokens", len(all.Steps), all.Total)
 		}
-		if first := all.Steps[0]; first.Tokens != 100 || first.Sequences != 1 || first.Running != 1 || first.Limit == "" || first.At != 2*time.Millisecond {
+		if first := all.Steps[0]; first.Tokens != 100 || first.Sequences != 1 || first.Running != 1 || first.Limit == "" || first.Start != 2*time.Millisecond {
 			t.Errorf("the first step is %+v", first)
 		}
 		for i := 1; i < 20; i++ {
-			if before := all.Steps[i-1]; all.Steps[i].At != before.At+before.Took || all.Steps[i].Tokens != 1 {
+			if before := all.Steps[i-1]; all.Steps[i].Start != before.Start+before.Took || all.Steps[i].Tokens != 1 {
 				t.Errorf("step %d is %+v after %+v", i, all.Steps[i], before)
 			}
 		}
-		l.get(t, fmt.Sprintf("/sim/steps?since=%.9f", all.Steps[15].At.Seconds()), &late)
+		l.get(t, fmt.Sprintf("/sim/steps?since=%.9f", all.Steps[15].Start.Seconds()), &late)
 		if diff := cmp.Diff(all.Steps[15:], late.Steps); diff != "" {
 			t.Error(diff)
 		}
@@ -142,13 +142,13 @@ func TestStepLog(t *testing.T) {
 }
 
 func TestStepLogIsBounded(t *testing.T) {
-	var l stepLog
+	var l trail
 	for i := range maxSteps + 10 {
-		l.add(stepRecord{At: time.Duration(i)})
+		l.add(Step{Start: time.Duration(i)})
 	}
 	all := l.since(0)
-	if len(all) != maxSteps || all[0].At != 10 || all[maxSteps-1].At != maxSteps+9 {
-		t.Errorf("%d steps from %d", len(all), all[0].At)
+	if len(all) != maxSteps || all[0].Start != 10 || all[maxSteps-1].Start != maxSteps+9 {
+		t.Errorf("%d steps from %d", len(all), all[0].Start)
 	}
 }
 

@@ -26,12 +26,13 @@ type Server struct {
 	pace     pace
 	live     map[string]*sequence
 	finished map[string]Truth
-	order    []string // IDs of finished, oldest first
-	kept     int      // token times in finished
-	keep     int      // the most of them to keep
-	metrics  *metrics
+	order    []string   // IDs of finished, oldest first
+	kept     int        // token times in finished
+	keep     int        // the most of them to keep
+	metrics  []*metrics // of each replica
+	lateness *histogram // of the tokens of each step, real seconds
 	timing   timing
-	log      stepLog
+	log      trail
 	bodies   map[uint64]int // how often a body has come, by its digest
 	awake    []*stream      // streams that the engine has given tokens in this wake-up
 }
@@ -79,7 +80,10 @@ func (v Serving) NewServer(cfg Config) (*Server, error) {
 	s := &Server{
 		d: d, faults: v.Faults, maxQueue: v.MaxQueue, pace: pace{scale: cmp.Or(v.TimeScale, 1)},
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}), bodies: make(map[uint64]int),
-		live: make(map[string]*sequence), finished: make(map[string]Truth), metrics: newMetrics(d.MaxModelLen), keep: maxKept,
+		live: make(map[string]*sequence), finished: make(map[string]Truth), lateness: newHistogram(latenessBuckets), keep: maxKept,
+	}
+	for range max(1, d.Replicas) {
+		s.metrics = append(s.metrics, newMetrics(d.MaxModelLen))
 	}
 	s.engine = newEngine(&s.d, d.Seed, d.Jitter, s)
 	return s, nil
@@ -222,14 +226,10 @@ func (s *Server) Truths() []Truth {
 
 // step, closed and tokens make Server the engine's audience; s.mu is held.
 
-func (s *Server) step(w work, took time.Duration) {
-	s.metrics.iteration.observe(float64(w.tokens))
-	s.timing.steps.add(s.pace.real(took))
-	running, used, _ := s.engine.scheduler.counts()
-	s.log.add(stepRecord{
-		At: s.engine.now, Took: took, Tokens: w.tokens, Sequences: w.seqs, Running: running,
-		Waiting: s.engine.waiting.len(), Free: s.d.KVBlocks - used, Limit: s.engine.costs.parts(w).limit(),
-	})
+func (s *Server) stepped(p Step) {
+	s.metrics[p.Replica].iteration.observe(float64(p.Tokens))
+	s.timing.steps.add(s.pace.real(p.Took))
+	s.log.add(p)
 }
 
 func (s *Server) closed(seq *sequence) {
@@ -246,23 +246,24 @@ func (s *Server) closed(seq *sequence) {
 		delete(s.finished, s.order[0])
 		s.order = slices.Delete(s.order, 0, 1)
 	}
-	s.metrics.request(t, seq.stream.limit, s.d.Runtime.Net)
+	s.metrics[replicaOf(t)].request(t, seq.stream.limit, s.d.Runtime.Net)
 	seq.stream.finish(t)
 }
 
 func (s *Server) tokens(at time.Duration, seqs []*sequence) {
 	late := s.pace.real(s.pace.now() - at)
 	s.timing.lateness.add(late)
-	s.metrics.lateness.observe(late.Seconds())
+	s.lateness.observe(late.Seconds())
 	for _, seq := range seqs {
 		if seq.truth.FinishReason == FinishAbort {
 			continue // nobody reads it
 		}
-		s.metrics.generated++
+		m := s.metrics[replicaOf(seq.truth)]
+		m.generated++
 		if last := seq.stream.push(at); last != Never {
-			s.metrics.gap.observe((at - last).Seconds())
+			m.gap.observe((at - last).Seconds())
 		} else {
-			s.metrics.prompt += seq.prompt
+			m.first(&seq.truth)
 		}
 		s.awake = append(s.awake, seq.stream)
 	}

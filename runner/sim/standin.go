@@ -5,6 +5,7 @@ package sim
 import (
 	"hash/fnv"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -93,3 +94,51 @@ func (c *Content) Answer(from, to int) string {
 
 // replicaOf is Truth.Replica.
 func replicaOf(Truth) int { return 0 }
+
+// Step is one step as a log has it.
+type Step struct {
+	Start      time.Duration `json:"start_ns"` // since the engine's start
+	Took       time.Duration `json:"took_ns"`
+	Replica    int           `json:"replica"`
+	Tokens     int           `json:"tokens"`      // computed
+	Sequences  int           `json:"sequences"`   // with tokens in the step
+	Running    int           `json:"running"`     // sequences admitted
+	Waiting    int           `json:"waiting"`     // sequences not admitted
+	FreeBlocks int           `json:"free_blocks"` // KV blocks that can be had, cached ones included
+	Limit      string        `json:"limit"`       // the class of operator that took the longest
+}
+
+// step is the audience's, in today's form.
+func (s *Server) step(w work, took time.Duration) {
+	running, used, _ := s.engine.scheduler.counts()
+	s.stepped(Step{
+		Start: s.engine.now, Took: took, Tokens: w.tokens, Sequences: w.seqs, Running: running,
+		Waiting: s.engine.waiting.len(), FreeBlocks: s.d.KVBlocks - used, Limit: s.engine.costs.parts(w).limit(),
+	})
+}
+
+// limit names the class of operator that takes most of a step.
+func (p parts) limit() string {
+	name, most := "", -1.0
+	for _, c := range []struct {
+		name string
+		time float64
+	}{
+		{"weights", p.weights}, {"matrix arithmetic", p.compute}, {"prefill attention", p.prefill}, {"decode attention", p.decode},
+		{"all-reduce", p.reduce}, {"kernel launches", p.launch}, {"host", p.host + p.hostBound},
+	} {
+		if c.time > most {
+			name, most = c.name, c.time
+		}
+	}
+	return name
+}
+
+// gauges reads an engine; s.mu is held.
+func (s *Server) gauges(replica int) gauges {
+	if replica > 0 {
+		return gauges{}
+	}
+	running, blocks, preemptions := s.engine.scheduler.counts()
+	return gauges{running: running, waiting: s.engine.waiting.len(), blocks: blocks, preemptions: preemptions}
+}

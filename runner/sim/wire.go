@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -329,7 +328,8 @@ func (q *wireRequest) input() ([]*Content, error) {
 	return []*Content{c}, err
 }
 
-// contentText takes a text, a list of text parts, or null.
+// contentText takes a text, a list of text parts, or null. Parts follow each other
+// on lines of their own, as in vLLM.
 func contentText(raw json.RawMessage) (string, error) {
 	var text string
 	if len(raw) == 0 || json.Unmarshal(raw, &text) == nil {
@@ -342,14 +342,14 @@ func contentText(raw json.RawMessage) (string, error) {
 	if json.Unmarshal(raw, &parts) != nil {
 		return "", errors.New("it is neither a text nor a list of parts")
 	}
-	var all strings.Builder
-	for _, p := range parts {
-		switch cmp.Or(p.Type, "text") {
+	lines := make([]string, len(parts))
+	for i, p := range parts {
+		switch p.Type {
 		case "text", "input_text", "output_text":
-			all.WriteString(p.Text)
+			lines[i] = p.Text
 		default:
 			return "", fmt.Errorf("a part of type %q cannot be read; send text", p.Type)
 		}
 	}
-	return all.String(), nil
+	return strings.Join(lines, "\n"), nil
 }
