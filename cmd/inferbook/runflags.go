@@ -105,6 +105,7 @@ func serverFlags(d experiment.Spec) []cli.Flag {
 		&cli.IntFlag{Name: "gpus", Category: aboutServer, Usage: "`N` GPUs serve the model together (simulator: tensor parallel)", Value: 1},
 		&cli.StringFlag{Name: "runtime", Category: aboutServer, Usage: "the `RUNTIME` to simulate (vllm-like, trtllm-like, hf-static), or that you declare"},
 		&cli.StringFlag{Name: "precision", Category: aboutServer, Usage: "the `PRECISION` to simulate (bf16, fp8), or that you declare"},
+		&cli.Float64Flag{Name: "accept-time-scale", Category: aboutServer, Usage: "measure a simulated engine whose clock is scaled by `K`, and record that (otherwise such a server is refused)"},
 		&cli.BoolFlag{Name: "virtual", Category: aboutServer, Usage: "simulate in virtual time: no HTTP, no waiting"},
 	}
 }

@@ -9,6 +9,9 @@ import (
 	"net"
 	"net/http"
 	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -18,35 +21,135 @@ import (
 )
 
 func (p *program) simCommand() *cli.Command {
+	list := func(name, about string, action cli.ActionFunc) *cli.Command {
+		return &cli.Command{Name: name, Usage: about, UsageText: examples("inferbook sim " + name), Flags: []cli.Flag{jsonFlag()}, Action: action}
+	}
 	return &cli.Command{
 		Name: "sim", Usage: "a simulated inference engine with an OpenAI-compatible API",
 		UsageText: examples("inferbook sim --gpu h100-sxm --model llama-3.1-8b --runtime vllm-like --port 8000",
-			"inferbook sim --gpu a10g --runtime hf-static", "inferbook sim gpus", "inferbook sim models", "inferbook sim runtimes"),
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "gpu", Usage: "the `GPU`", Value: "a10g"},
-			&cli.IntFlag{Name: "gpus", Usage: "`N` of them, tensor parallel", Value: 1},
-			&cli.StringFlag{Name: "model", Usage: "the `MODEL`", Value: "llama-3.1-8b"},
-			&cli.StringFlag{Name: "runtime", Usage: "the `RUNTIME`; inferbook sim runtimes lists them", Value: "vllm-like"},
-			&cli.StringFlag{Name: "precision", Usage: "the `PRECISION`: bf16 or fp8", Value: "bf16"},
-			&cli.IntFlag{Name: "max-seqs", Usage: "at most `N` requests in a batch", DefaultText: "the runtime's own"},
-			&cli.IntFlag{Name: "token-budget", Usage: "at most `N` tokens in a step", DefaultText: "the runtime's own"},
-			&cli.Uint64Flag{Name: "seed", Usage: "`N` that fixes everything random", Value: 1},
-			&cli.Float64Flag{Name: "step-jitter", Usage: "spread `σ` of a step's time, lognormal"},
-			&cli.IntFlag{Name: "port", Usage: "the `PORT` on 127.0.0.1; 0 = any free one", Value: 8000},
-			&cli.BoolFlag{Name: "child", Hidden: true, Usage: "print one JSON line when listening, and end with standard input"},
-		},
+			"inferbook sim --gpu a10g --runtime hf-static",
+			"inferbook sim --fault 429:2@0.1 --fault stall:5s,20@0.05     and do it wrong now and then",
+			"inferbook sim --time-scale 10                               ten seconds of engine in one of yours",
+			"inferbook sim profile --gpu h100-sxm                        what would be simulated, with sources",
+			"inferbook sim gpus", "inferbook sim models", "inferbook sim runtimes", "inferbook sim faults"),
+		Flags:  append(deploymentFlags(), servingFlags()...),
 		Action: p.simAction,
 		Subcommands: []*cli.Command{
-			{Name: "gpus", Usage: "the GPUs it knows, with sources", UsageText: examples("inferbook sim gpus"), Flags: []cli.Flag{jsonFlag()}, Action: p.simGPUs},
-			{Name: "models", Usage: "the models it knows", UsageText: examples("inferbook sim models"), Flags: []cli.Flag{jsonFlag()}, Action: p.simModels},
-			{Name: "runtimes", Usage: "the runtimes it imitates", UsageText: examples("inferbook sim runtimes"), Flags: []cli.Flag{jsonFlag()}, Action: p.simRuntimes},
+			list("gpus", "the GPUs it knows, with sources", p.simGPUs),
+			list("models", "the models it knows", p.simModels),
+			list("runtimes", "the runtimes it imitates", p.simRuntimes),
+			list("faults", "what it can do wrong on demand", p.simFaults),
+			{Name: "profile", Usage: "one deployment, with every figure and where it comes from",
+				UsageText: examples("inferbook sim profile --gpu h100-sxm --gpus 4 --model llama-3.1-70b --precision fp8"),
+				Flags:     append(deploymentFlags(), jsonFlag()), Action: p.simProfile},
+			p.simBenchCommand(),
 		},
 	}
 }
 
+// deploymentFlags say what is simulated.
+func deploymentFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "gpu", Usage: "the `GPU`", Value: "a10g"},
+		&cli.IntFlag{Name: "gpus", Usage: "`N` of them, tensor parallel", Value: 1},
+		&cli.StringFlag{Name: "model", Usage: "the `MODEL`", Value: "llama-3.1-8b"},
+		&cli.StringFlag{Name: "runtime", Usage: "the `RUNTIME`; inferbook sim runtimes lists them", Value: "vllm-like"},
+		&cli.StringFlag{Name: "precision", Usage: "the `PRECISION`: bf16 or fp8", Value: "bf16"},
+		&cli.IntFlag{Name: "max-seqs", Usage: "at most `N` requests in a batch", DefaultText: "the runtime's own"},
+		&cli.IntFlag{Name: "token-budget", Usage: "at most `N` tokens in a step", DefaultText: "the runtime's own"},
+		&cli.IntFlag{Name: "max-model-len", Usage: "at most `N` tokens of prompt and answer", DefaultText: "what model and memory allow"},
+		&cli.Float64Flag{Name: "memory-utilization", Usage: "`SHARE` of each GPU's memory that is used", DefaultText: "the runtime's own"},
+		&cli.Float64Flag{Name: "other-memory", Usage: "`GB` of each GPU that neither weights nor keys and values have", DefaultText: "the runtime's own"},
+		&cli.StringFlag{Name: "prefix-caching", Usage: "`on` or off", DefaultText: "as the runtime has it"},
+		&cli.StringFlag{Name: "speculate", Usage: "speculative decoding: `K:ACCEPTANCE[:DRAFT-SHARE]`, such as 3:0.7 or 5:0.8:0.1"},
+		&cli.IntFlag{Name: "replicas", Usage: "`N` engines alike behind one router", Value: 1},
+		&cli.StringFlag{Name: "router", Usage: "how requests go to them: `NAME` of " + strings.Join(sim.Routers(), ", "), Value: sim.RoundRobin},
+		&cli.Uint64Flag{Name: "seed", Usage: "`N` that fixes everything random", Value: 1},
+		&cli.Float64Flag{Name: "step-jitter", Usage: "spread `σ` of a step's time, lognormal"},
+		&cli.StringFlag{Name: "served-name", Usage: "the model's `NAME` in the API", DefaultText: "the model's own"},
+	}
+}
+
+// servingFlags say how it is served.
+func servingFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.Float64Flag{Name: "time-scale", Usage: "`K` seconds of the engine in a real second, 0.1 to 20; a run has to accept it", Value: 1},
+		&cli.StringSliceFlag{Name: "fault", Usage: "do something wrong: `NAME[:ARGS][@CHANCE]` (may be repeated); inferbook sim faults lists them"},
+		&cli.IntFlag{Name: "max-queue", Usage: "refuse requests with 429 while `N` wait", DefaultText: "no limit, as vLLM"},
+		&cli.IntFlag{Name: "port", Usage: "the `PORT` on 127.0.0.1; 0 = any free one", Value: 8000},
+		&cli.BoolFlag{Name: "child", Hidden: true, Usage: "print one JSON line when listening, and end with standard input"},
+	}
+}
+
+// simConfig reads the deployment flags.
+func simConfig(c *cli.Context) (sim.Config, error) {
+	cfg := sim.Config{GPU: c.String("gpu"), Count: c.Int("gpus"), Model: c.String("model"), Runtime: c.String("runtime"),
+		Precision: c.String("precision"), MaxSeqs: c.Int("max-seqs"), TokenBudget: c.Int("token-budget"), MaxModelLen: c.Int("max-model-len"),
+		MemoryUtilization: c.Float64("memory-utilization"), OtherMemoryGB: c.Float64("other-memory"), PrefixCaching: c.String("prefix-caching"),
+		Replicas: c.Int("replicas"), Router: c.String("router"), Seed: c.Uint64("seed"), Jitter: c.Float64("step-jitter"), ServedName: c.String("served-name")}
+	if !slices.Contains(sim.Routers(), cfg.Router) {
+		return cfg, usage("--router is %q; it is one of %s", cfg.Router, strings.Join(sim.Routers(), ", "))
+	}
+	if cfg.Replicas < 1 {
+		return cfg, usage("--replicas is %d; write 1 or more", cfg.Replicas)
+	}
+	var err error
+	cfg.Speculation, err = parseSpeculation(c.String("speculate"))
+	return cfg, err
+}
+
+// parseSpeculation reads K:ACCEPTANCE[:DRAFT-SHARE]; an empty text is none.
+func parseSpeculation(text string) (sim.Speculation, error) {
+	var s sim.Speculation
+	if text == "" {
+		return s, nil
+	}
+	fields := strings.Split(text, ":")
+	wrong := usage("--speculate is %q; write K:ACCEPTANCE or K:ACCEPTANCE:DRAFT-SHARE, such as 3:0.7 or 5:0.8:0.1", text)
+	if len(fields) < 2 || len(fields) > 3 {
+		return s, wrong
+	}
+	var err error
+	if s.Tokens, err = strconv.Atoi(fields[0]); err != nil || s.Tokens < 1 {
+		return s, wrong
+	}
+	for i, to := range []*float64{&s.Acceptance, &s.DraftShare}[:len(fields)-1] {
+		if *to, err = strconv.ParseFloat(fields[i+1], 64); err != nil {
+			return s, wrong
+		}
+	}
+	return s, nil
+}
+
+// simServing reads the serving flags.
+func simServing(c *cli.Context) (sim.Serving, error) {
+	v := sim.Serving{TimeScale: c.Float64("time-scale"), MaxQueue: c.Int("max-queue")}
+	if v.TimeScale == 0 {
+		return v, usage("--time-scale is 0; give a factor from 0.1 to 20")
+	}
+	for _, text := range c.StringSlice("fault") {
+		f, err := sim.ParseFault(text)
+		if err != nil {
+			return v, usage("--fault: %w", err)
+		}
+		v.Faults = append(v.Faults, f)
+	}
+	return v, nil
+}
+
 func (p *program) simAction(c *cli.Context) error {
-	server, err := sim.NewServer(sim.Config{GPU: c.String("gpu"), Count: c.Int("gpus"), Model: c.String("model"), Runtime: c.String("runtime"),
-		Precision: c.String("precision"), MaxSeqs: c.Int("max-seqs"), TokenBudget: c.Int("token-budget"), Seed: c.Uint64("seed"), Jitter: c.Float64("step-jitter")})
+	if c.NArg() > 0 {
+		return usage("sim takes no argument, and was given %s; its commands are bench, faults, gpus, models, profile and runtimes", strings.Join(c.Args().Slice(), " "))
+	}
+	cfg, err := simConfig(c)
+	if err != nil {
+		return err
+	}
+	serving, err := simServing(c)
+	if err != nil {
+		return err
+	}
+	server, err := serving.NewServer(cfg)
 	if err != nil {
 		return usage("%w", err)
 	}
@@ -66,8 +169,7 @@ func (p *program) simAction(c *cli.Context) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(p.out, "simulated engine on %s\n%s\n", address, server.Deployment())
-		p.hint("try: inferbook run --base-url %s --stream -n 20", address)
+		p.announce(address, server, serving)
 	}
 	server.Start(ctx)
 	web := &http.Server{Handler: server.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
@@ -75,7 +177,31 @@ func (p *program) simAction(c *cli.Context) error {
 	if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving: %w", err)
 	}
+	if pace := server.Pace(); pace.Steps > 0 && !c.Bool("child") {
+		p.hint("%s", paceLine(pace))
+	}
 	return nil
+}
+
+// announce says what is served, and what of it is not as it would be in real life.
+func (p *program) announce(address string, server *sim.Server, serving sim.Serving) {
+	fmt.Fprintf(p.out, "simulated engine on %s\n%s\n", address, server.Deployment())
+	accept := ""
+	if serving.TimeScale != 1 {
+		fmt.Fprintf(p.out, "its clock goes %g times as fast as time: what a client measures is the engine's time divided by %[1]g\n", serving.TimeScale)
+		accept = fmt.Sprintf(" --accept-time-scale %g", serving.TimeScale)
+	}
+	for _, f := range serving.Faults {
+		fmt.Fprintf(p.out, "on demand it does wrong: %s\n", f)
+	}
+	p.hint("try: inferbook run --base-url %s --stream -n 20%s", address, accept)
+}
+
+// paceLine says how well a simulator kept its own time.
+func paceLine(s sim.Pace) string {
+	at := func(d time.Duration) string { return ms(float64(d) / 1e6) }
+	return fmt.Sprintf("lateness of a step's tokens p50 %s, p99 %s; median step %s; %s steps; %s",
+		at(s.LatenessP50), at(s.LatenessP99), at(s.StepP50), thousands(int64(s.Steps)), s.Verdict)
 }
 
 // withParent ends the context when standard input ends: the parent holds the
@@ -88,57 +214,4 @@ func (p *program) withParent(ctx context.Context) context.Context {
 		_, _ = io.Copy(io.Discard, p.in)
 	}()
 	return ctx
-}
-
-func (p *program) simGPUs(c *cli.Context) error {
-	list := sim.GPUs()
-	if c.Bool("json") {
-		return printJSON(p.out, struct {
-			document
-			GPUs []sim.GPU `json:"gpus"`
-		}{document{"inferbook.sim-gpus/1"}, list})
-	}
-	t := newTable(p.out, "GPU", "memory GB", "bandwidth TB/s", "bf16 TFLOP/s", "fp8 TFLOP/s", "calibration", "source")
-	for _, g := range list {
-		fp8 := "–"
-		if g.FP8 > 0 {
-			fp8 = num(g.FP8)
-		}
-		t.AppendRow([]any{g.Name, num(g.MemoryGB), num(g.BandwidthTBs), num(g.BF16), fp8, g.Calibration, g.Source})
-	}
-	t.Render()
-	return nil
-}
-
-func (p *program) simModels(c *cli.Context) error {
-	list := sim.Models()
-	if c.Bool("json") {
-		return printJSON(p.out, struct {
-			document
-			Models []sim.Model `json:"models"`
-		}{document{"inferbook.sim-models/1"}, list})
-	}
-	t := newTable(p.out, "model", "layers", "hidden", "heads/kv/dim", "parameters", "KV bytes/token bf16", "source")
-	for _, m := range list {
-		t.AppendRow([]any{m.Name, m.Layers, m.Hidden, fmt.Sprintf("%d/%d/%d", m.Heads, m.KVHeads, m.HeadDim),
-			fmt.Sprintf("%.2f B", m.Parameters()/1e9), thousands(int64(m.KVBytes(2))), m.Source})
-	}
-	t.Render()
-	return nil
-}
-
-func (p *program) simRuntimes(c *cli.Context) error {
-	list := sim.Runtimes()
-	if c.Bool("json") {
-		return printJSON(p.out, struct {
-			document
-			Runtimes []sim.Runtime `json:"runtimes"`
-		}{document{"inferbook.sim-runtimes/1"}, list})
-	}
-	t := newTable(p.out, "runtime", "what it does", "calibration", "source")
-	for _, r := range list {
-		t.AppendRow([]any{r.Name, r.Title, r.Calibration, r.Source})
-	}
-	t.Render()
-	return nil
 }
