@@ -147,10 +147,13 @@ func benchOne(ctx context.Context, l benchLoad, window time.Duration) (benchRow,
 		return row, err
 	}
 	defer child.stop()
-	b := &bench{streams: make([]benchStream, l.streams), limit: int((admission+window+2*time.Second)/l.step) * 3 / 2}
+	b := &bench{streams: make([]benchStream, l.streams), limit: int((admission+benchSettle+window+2*time.Second)/l.step) * 3 / 2}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if err := b.open(ctx, child.address); err != nil {
+		return row, err
+	}
+	if _, err := child.pace(ctx, true); err != nil { // admission is not what is measured
 		return row, err
 	}
 	cpu, err := cpuSeconds(child.cmd.Process.Pid, os.Getpid())
@@ -168,7 +171,7 @@ func benchOne(ctx context.Context, l benchLoad, window time.Duration) (benchRow,
 	if err != nil {
 		return row, err
 	}
-	pace, err := child.pace(ctx)
+	pace, err := child.pace(ctx, false)
 	if err != nil {
 		return row, err
 	}
@@ -210,8 +213,16 @@ func (b *bench) open(ctx context.Context, address string) error {
 			return ctx.Err()
 		}
 	}
-	return nil
+	// The batch is whole, and what admission held up drains away.
+	select {
+	case <-time.After(benchSettle):
+	case <-ctx.Done():
+	}
+	return ctx.Err()
 }
+
+// benchSettle is how long streams are read before a bench counts.
+const benchSettle = time.Second
 
 // read reads one stream to its end and reports its first token, or why there is none.
 func (s *benchStream) read(ctx context.Context, client *http.Client, address string, number, limit int, begun chan<- error) {

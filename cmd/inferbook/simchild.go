@@ -91,12 +91,16 @@ func (c *simChild) exitCode() int {
 	return exitFailure
 }
 
-// pace asks the child how well it kept its own time.
-func (c *simChild) pace(ctx context.Context) (sim.Pace, error) {
+// pace asks the child how well it kept its own time; with anew it counts from then on.
+func (c *simChild) pace(ctx context.Context, anew bool) (sim.Pace, error) {
 	var pace sim.Pace
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(c.address, "/v1")+"/sim/pace", nil)
+	method := http.MethodGet
+	if anew {
+		method = http.MethodPost
+	}
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.address, "/v1")+"/sim/pace", nil)
 	if err != nil {
 		return pace, err
 	}
@@ -119,7 +123,7 @@ func (p *program) findPace(ctx context.Context, s *session) {
 	if s.target.child == nil {
 		return
 	}
-	pace, err := s.target.child.pace(ctx)
+	pace, err := s.target.child.pace(ctx, false)
 	if err != nil {
 		p.hint("warning: asking the simulator how well it kept its time: %v", err)
 		return

@@ -59,12 +59,24 @@ type Pace struct {
 // step, over which the times that a client measures are not the engine's any more.
 const latenessShare = .1
 
-// Pace gives the server's timing since its start.
+// Pace gives the server's timing since its start, or since it was last forgotten.
 func (s *Server) Pace() Pace {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := &s.timing
-	p := Pace{TimeScale: s.pace.scale, Steps: t.steps.n, StepP50: t.steps.quantile(.5), LatenessP50: t.lateness.quantile(.5), LatenessP99: t.lateness.quantile(.99)}
+	return s.timing.pace(s.pace.scale)
+}
+
+// forgetPace gives the timing so far, and begins anew.
+func (s *Server) forgetPace() Pace {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.timing.pace(s.pace.scale)
+	s.timing = timing{}
+	return p
+}
+
+func (t *timing) pace(scale float64) Pace {
+	p := Pace{TimeScale: scale, Steps: t.steps.n, StepP50: t.steps.quantile(.5), LatenessP50: t.lateness.quantile(.5), LatenessP99: t.lateness.quantile(.99)}
 	switch p.Unreliable = float64(p.LatenessP99) > latenessShare*float64(p.StepP50); {
 	case p.Steps == 0:
 		p.Unreliable, p.Verdict = false, "no step yet"

@@ -131,6 +131,10 @@ func TestStepLog(t *testing.T) {
 		if half := all.Steps[10].Took; pace.StepP50 < half*97/100 || pace.StepP50 > half*103/100 {
 			t.Errorf("the median step is %s, want about %s", pace.StepP50, half)
 		}
+		_, _, before := l.whole(t, "/sim/pace", "")
+		if l.get(t, "/sim/pace", &pace); !strings.Contains(before, `"steps":20,`) || pace.Steps != 0 || pace.Verdict != "no step yet" {
+			t.Errorf("after a pace of %s begins that of %+v", before, pace)
+		}
 		resp, err := l.client.Get("http://sim/sim/steps?since=x")
 		if err != nil {
 			t.Fatal(err)
