@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"hash/fnv"
 )
 
@@ -31,6 +32,9 @@ type sampling struct {
 	stops []string
 }
 
+// unbounded is more than anybody writes.
+const unbounded = 1e9
+
 // check refuses a value out of its range.
 func (q *sampling) check() error {
 	for _, f := range []struct {
@@ -39,19 +43,22 @@ func (q *sampling) check() error {
 		least, top float64
 		open       bool // the least value itself is out of range
 	}{
-		{"temperature", q.Temperature, 0, 1e9, false},
+		{"temperature", q.Temperature, 0, unbounded, false},
 		{"top_p", q.TopP, 0, 1, true},
 		{"min_p", q.MinP, 0, 1, false},
 		{"presence_penalty", q.PresencePenalty, -2, 2, false},
 		{"frequency_penalty", q.FrequencyPenalty, -2, 2, false},
-		{"repetition_penalty", q.RepetitionPenalty, 0, 1e9, true},
+		{"repetition_penalty", q.RepetitionPenalty, 0, unbounded, true},
 	} {
 		if v := f.value; v != nil && !(*v >= f.least && *v <= f.top && !(f.open && *v == f.least)) {
-			over := "from"
+			from, to := "at least", ""
 			if f.open {
-				over = "over"
+				from = "over"
 			}
-			return badRequest(f.name, "%s is %g; it is %s %g to %g", f.name, *v, over, f.least, f.top)
+			if f.top < unbounded {
+				to = fmt.Sprintf(" and at most %g", f.top)
+			}
+			return badRequest(f.name, "%s is %g; it is %s %g%s", f.name, *v, from, f.least, to)
 		}
 	}
 	switch {
