@@ -10,7 +10,7 @@ export CGO_ENABLED := 1
 # NVIDIA's own header marks half of its functions as deprecated.
 export CGO_CFLAGS := -O2 -g -Wno-deprecated-declarations
 
-.PHONY: help demo test check bench example golden install build setup fmt vet lint fuzz race theory
+.PHONY: help demo test check bench example golden install build setup fmt vet lint fuzz race theory calibration
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -24,6 +24,10 @@ check: test demo ## what CI runs: the tests and the demo
 
 bench: setup ## speed, as ratios and rates that a person can compare
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 20m ./...
+
+calibration: build ## the simulated engine against published runs, figure by figure
+	@$(BIN) sim published --rows
+	@$(BIN) sim published
 
 example: build ## make experiments.db.example again; the same bytes each time
 	$(BIN) demo --example experiments.db.example >/dev/null
@@ -64,10 +68,12 @@ race: export CGO_CFLAGS := -O1 -w
 race:
 	$(GO) test -race -shuffle=on ./...
 
-# Two tests of 10⁵ requests each take a minute under the race detector, and skip there.
+# Tests of 10⁵ requests and of a hundred simulated load levels take minutes under the
+# race detector, and skip there.
 theory: export CGO_CFLAGS := -O1 -w
 theory:
 	$(GO) test ./runner ./cmd/inferbook -run 'TestWaitsAreThoseOfTheory|TestSearchFindsTheCapacity'
+	$(GO) test ./runner/sim/published
 
 # Every fuzz target of every package, one after the other. The fuzzers are built
 # apart from everything else, C included, so that is compiled as fast as can be.

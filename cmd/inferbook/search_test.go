@@ -192,9 +192,9 @@ func TestSearchFindsTheCapacity(t *testing.T) {
 		t.Skip("a virtual run is one goroutine, in which the race detector finds nothing")
 	}
 	for _, c := range []searchCase{
-		{name: "one slot", engine: sim.Config{GPU: "h100-sxm", MaxSeqs: 1}, slo: "e2e.p95<40ms", output: 1,
+		{name: "one slot", engine: sim.Config{GPU: "h100-sxm", MaxSeqs: 1, Unfitted: true}, slo: "e2e.p95<40ms", output: 1,
 			warmup: 100, requests: 20_000},
-		{name: "a batch of eight", engine: sim.Config{GPU: "h100-sxm", MaxSeqs: 8}, slo: "ttft.p95<50ms", output: 16,
+		{name: "a batch of eight", engine: sim.Config{GPU: "h100-sxm", MaxSeqs: 8, Unfitted: true}, slo: "ttft.p95<50ms", output: 16,
 			warmup: 200, requests: 10_000, from: 37.5, to: 42.5, sweep: 15_000},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -42,6 +42,7 @@ func (p *program) simCommand() *cli.Command {
 			{Name: "profile", Usage: "one deployment, with every figure and where it comes from",
 				UsageText: examples("inferbook sim profile --gpu h100-sxm --gpus 4 --model llama-3.1-70b --precision fp8"),
 				Flags:     append(deploymentFlags(), jsonFlag()), Action: p.simProfile},
+			p.simPublishedCommand(),
 			p.simBenchCommand(),
 		},
 	}
@@ -139,7 +140,7 @@ func simServing(c *cli.Context) (sim.Serving, error) {
 
 func (p *program) simAction(c *cli.Context) error {
 	if c.NArg() > 0 {
-		return usage("sim takes no argument, and was given %s; its commands are bench, faults, gpus, models, profile and runtimes", strings.Join(c.Args().Slice(), " "))
+		return usage("sim takes no argument, and was given %s; its commands are bench, faults, gpus, models, profile, published and runtimes", strings.Join(c.Args().Slice(), " "))
 	}
 	cfg, err := simConfig(c)
 	if err != nil {

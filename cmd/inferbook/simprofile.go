@@ -68,7 +68,9 @@ func walk(dec *json.Decoder, path string, leaf func(name, value string)) error {
 	}
 	delim, nested := token.(json.Delim)
 	if !nested {
-		leaf(path, plainValue(path, token))
+		if text := plainValue(path, token); text != "" { // what is empty says nothing
+			leaf(path, text)
+		}
 		return nil
 	}
 	for i := 0; dec.More(); i++ {

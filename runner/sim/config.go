@@ -7,8 +7,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-
-	"github.com/xrash/smetrics"
 )
 
 // Config says what to simulate. The zero value of a field means its default.
@@ -17,9 +15,15 @@ type Config struct {
 	Count   int    // GPUs of one tensor-parallel group; default 1
 	Model   string // a name of [Models]; default llama-3.1-8b
 	Runtime string // a name of [Runtimes]; default vllm-like
-	// Precision is "bf16" or "fp8"; default bf16. fp8 holds for the layers'
-	// weights, their arithmetic, and the keys and values.
+	// Precision is one of [Precisions]; default that of the model's weights as
+	// published, which is bf16 for most.
 	Precision string
+	// KVPrecision is "bf16" or "fp8"; default fp8 where Precision is fp8 or nvfp4.
+	KVPrecision string
+	// Profiles is strict YAML with the user's own rows of the catalogue; see [Catalogue.With].
+	Profiles string
+	// Unfitted leaves the fits of the catalogue out, and takes each runtime's own constants.
+	Unfitted bool
 
 	MaxSeqs     int // sequences a step; default the runtime's
 	TokenBudget int // tokens a step; default the runtime's
@@ -48,8 +52,20 @@ type Config struct {
 
 // Precisions of a [Config].
 const (
-	bf16 = "bf16"
-	fp8  = "fp8"
+	bf16  = "bf16"  // weights, arithmetic, keys and values in 16 bits
+	fp8   = "fp8"   // all of them in 8 bits
+	nvfp4 = "nvfp4" // weights and arithmetic in 4 bits, keys and values in 8
+	int4  = "int4"  // weights in 4 bits, all else in 16
+	mxfp4 = "mxfp4" // weights of feed-forward blocks and experts in 4 bits, all else in 16
+)
+
+// Precisions lists the names that a Precision may have.
+func Precisions() []string { return []string{bf16, fp8, nvfp4, int4, mxfp4} }
+
+// Bytes of a 4-bit weight with its scales.
+const (
+	nvfp4Bytes = 0.5625 // a scale of 8 bits for 16 weights
+	int4Bytes  = 0.53   // a scale of 16 bits for 128 weights, or of 8 for 32 (MXFP4)
 )
 
 // minContext is the least number of tokens a KV pool must hold to be of use.
@@ -63,13 +79,26 @@ const maxReplicas = 256
 // model that does not fit (and by how many GB), a count that does not divide
 // the heads, a precision that the GPU lacks.
 func (c Config) Resolve() (Deployment, error) {
-	d := Deployment{Count: cmp.Or(c.Count, 1), Precision: cmp.Or(c.Precision, bf16), Seed: c.Seed, Jitter: c.Jitter}
+	catalogue, err := Builtin().With(c.Profiles)
+	if err != nil {
+		return Deployment{}, err
+	}
+	d := Deployment{Count: cmp.Or(c.Count, 1), Seed: c.Seed, Jitter: c.Jitter}
 	var errG, errM, errR error
-	d.GPU, errG = find(gpus, func(g GPU) string { return g.Name }, "GPU", cmp.Or(c.GPU, "a10g"))
-	d.Model, errM = find(models, func(m Model) string { return m.Name }, "model", cmp.Or(c.Model, "llama-3.1-8b"))
-	d.Runtime, errR = find(runtimes, func(r Runtime) string { return r.Name }, "runtime", cmp.Or(c.Runtime, "vllm-like"))
+	d.GPU, errG = catalogue.gpu(cmp.Or(c.GPU, "a10g"))
+	d.Model, errM = catalogue.model(cmp.Or(c.Model, "llama-3.1-8b"))
+	d.Runtime, errR = catalogue.runtime(cmp.Or(c.Runtime, "vllm-like"))
 	if err := errors.Join(errG, errM, errR); err != nil {
 		return Deployment{}, err
+	}
+	d.link = catalogue.link(d.GPU.Link)
+	d.Precision = cmp.Or(c.Precision, d.Model.Native, bf16)
+	d.KVPrecision = c.KVPrecision
+	if d.KVPrecision == "" {
+		d.KVPrecision = bf16
+		if d.Precision == fp8 || d.Precision == nvfp4 {
+			d.KVPrecision = fp8
+		}
 	}
 	d.ServedName = cmp.Or(c.ServedName, d.Model.Name)
 	if err := c.checkNumbers(); err != nil {
@@ -80,9 +109,9 @@ func (c Config) Resolve() (Deployment, error) {
 	}
 	d.MemoryUtilization = cmp.Or(c.MemoryUtilization, d.Runtime.MemoryUtilization)
 	d.OtherMemoryGB = cmp.Or(c.OtherMemoryGB, d.Runtime.OtherMemoryGB)
-	d.MaxSeqs, d.TokenBudget = d.Runtime.maxSeqs, d.Runtime.budget
-	if d.GPU.large {
-		d.MaxSeqs, d.TokenBudget = d.Runtime.maxSeqsLarge, d.Runtime.budgetLarge
+	d.MaxSeqs, d.TokenBudget = d.Runtime.MaxSeqs, d.Runtime.TokenBudget
+	if d.GPU.Large {
+		d.MaxSeqs, d.TokenBudget = d.Runtime.MaxSeqsLarge, d.Runtime.TokenBudgetLarge
 	}
 	d.PrefixCaching = d.Runtime.Scheduling.PrefixCaching
 	if c.PrefixCaching != "" {
@@ -96,7 +125,14 @@ func (c Config) Resolve() (Deployment, error) {
 	if err := d.limitContext(c.MaxModelLen); err != nil {
 		return Deployment{}, err
 	}
-	d.Calibration = d.calibration()
+	if !c.Unfitted {
+		d.fit(catalogue)
+	}
+	d.Trust = d.trust(catalogue)
+	if c.Unfitted && d.Trust.Status == Fitted {
+		d.Trust = Check{Status: Uncalibrated}
+	}
+	d.Calibration = d.label()
 	return d, nil
 }
 
@@ -138,69 +174,25 @@ func (c Config) checkNumbers() error {
 func (d *Deployment) checkParts() error {
 	var errs []error
 	switch {
-	case d.Precision != bf16 && d.Precision != fp8:
-		errs = append(errs, fmt.Errorf("precision is %q; it is bf16 or fp8", d.Precision))
-	case d.Precision == fp8 && d.GPU.FP8 == 0:
-		errs = append(errs, fmt.Errorf("there is no fp8 profile of %s; use bf16, or a GPU such as h100-sxm or l40s", d.GPU.Name))
-	case d.Precision == fp8 && d.Runtime.bf16Only:
+	case !slices.Contains(Precisions(), d.Precision):
+		errs = append(errs, fmt.Errorf("precision is %q; it is one of %s", d.Precision, strings.Join(Precisions(), ", ")))
+	case d.Precision == fp8 && d.GPU.FP8 == 0 || d.Precision == nvfp4 && d.GPU.FP4 == 0:
+		errs = append(errs, fmt.Errorf("there is no %s profile of %s; use bf16, or a GPU such as %s", d.Precision, d.GPU.Name, map[string]string{fp8: "h100-sxm or l40s", nvfp4: "b200-sxm"}[d.Precision]))
+	case d.Precision != bf16 && d.Runtime.BF16Only:
 		errs = append(errs, fmt.Errorf("%s runs in bf16 only", d.Runtime.Name))
+	}
+	if d.KVPrecision != bf16 && d.KVPrecision != fp8 {
+		errs = append(errs, fmt.Errorf("the precision of keys and values is %q; it is bf16 or fp8", d.KVPrecision))
 	}
 	m := d.Model
 	switch {
 	case d.Count > maxCount:
 		errs = append(errs, fmt.Errorf("count is %d; a tensor-parallel group is at most the %d GPUs of one server", d.Count, maxCount))
+	case m.Latent != Latent{} && m.Heads%d.Count == 0: // every GPU holds all of the compressed vectors
 	case m.Heads%d.Count != 0 || (m.KVHeads%d.Count != 0 && d.Count%m.KVHeads != 0):
 		errs = append(errs, fmt.Errorf("count %d does not divide the %d heads and %d KV heads of %s; use 1, 2, 4 or 8", d.Count, m.Heads, m.KVHeads, m.Name))
-	case d.Count > 1 && d.GPU.link == noLink:
+	case d.Count > 1 && d.GPU.Link == "":
 		errs = append(errs, fmt.Errorf("there are no published all-reduce times of %s, so its count must be 1", d.GPU.Name))
 	}
 	return errors.Join(errs...)
 }
-
-// find gives the row with a name, or an error with the nearest name and all names.
-func find[T any](rows []T, name func(T) string, kind, want string) (T, error) {
-	for _, r := range rows {
-		if name(r) == want {
-			return r, nil
-		}
-	}
-	var zero T
-	names := make([]string, len(rows))
-	for i, r := range rows {
-		names[i] = name(r)
-	}
-	if near := nearest(want, names); near != "" {
-		return zero, fmt.Errorf("unknown %s %q; did you mean %s? There are %s", kind, want, near, strings.Join(names, ", "))
-	}
-	return zero, fmt.Errorf("unknown %s %q; there are %s", kind, want, strings.Join(names, ", "))
-}
-
-// nearest gives the name that begins most like what was typed, by two characters
-// or more, or else one that a third of its characters turns into; "" = none.
-// "h1000" means an H100, though "a10g" is no more edits away. Case does not count.
-func nearest(want string, names []string) string {
-	want = strings.ToLower(want)
-	best := slices.MinFunc(names, func(a, b string) int {
-		return cmp.Or(cmp.Compare(begin(want, b), begin(want, a)), cmp.Compare(distance(want, a), distance(want, b)))
-	})
-	if begin(want, best) >= 2 {
-		return best
-	}
-	best = slices.MinFunc(names, func(a, b string) int { return cmp.Compare(distance(want, a), distance(want, b)) })
-	if 3*distance(want, best) > len(want) {
-		return ""
-	}
-	return best
-}
-
-// begin is how many bytes two names have in common at their beginning.
-func begin(a, b string) int {
-	n := 0
-	for n < len(a) && n < len(b) && a[n] == b[n] {
-		n++
-	}
-	return n
-}
-
-// distance is the Levenshtein distance in bytes.
-func distance(a, b string) int { return smetrics.WagnerFischer(a, b, 1, 1, 1) }

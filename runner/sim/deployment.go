@@ -13,6 +13,10 @@ type Deployment struct {
 	Model     Model   `json:"model"`
 	Runtime   Runtime `json:"runtime"`
 	Precision string  `json:"precision"`
+	// KVPrecision is that of keys and values.
+	KVPrecision string `json:"kv_precision"`
+	// Fit names the fit that Runtime.Constants come from; empty = they are the runtime's own.
+	Fit string `json:"fit,omitempty"`
 
 	KVTokens    int `json:"kv_tokens"` // what the pool holds: KVBlocks × BlockSize
 	KVBlocks    int `json:"kv_blocks"`
@@ -31,11 +35,14 @@ type Deployment struct {
 	MemoryUtilization float64 `json:"memory_utilization"`
 	OtherMemoryGB     float64 `json:"other_memory_gb"` // of each GPU
 
-	// Calibration is "uncalibrated" or "checked" with its error band.
+	// Trust is how far its times may be trusted, Calibration the same in words.
+	Trust       Check   `json:"trust"`
 	Calibration string  `json:"calibration"`
 	Seed        uint64  `json:"seed"`
 	Jitter      float64 `json:"jitter"`
 	ServedName  string  `json:"served_name"`
+
+	link Link
 }
 
 // Profile names the deployment in short: "llama-3.1-8b@a10g/vllm-like".
@@ -57,21 +64,38 @@ func (d Deployment) String() string {
 		d.Model.Name, d.Precision, d.Count, d.GPU.Name, d.Runtime.Name, d.WeightsGB, d.KVTokens, d.MaxSeqs, budget, d.MaxModelLen, d.Calibration)
 }
 
-// weightBytes and valueBytes are the bytes of a layer's weight and of a key or
-// value. A deployment in fp8 keeps 8-bit keys and values too: the published
-// admission limits of fp8 deployments are explained by nothing else.
-func (d *Deployment) weightBytes() float64 { return float64(d.valueBytes()) }
+// weightBytes are the bytes of a weight of attention, and of one of a feed-forward
+// block or an expert.
+func (d *Deployment) weightBytes() (attention, block float64) {
+	switch d.Precision {
+	case fp8:
+		return 1, 1
+	case nvfp4:
+		return nvfp4Bytes, nvfp4Bytes
+	case int4:
+		return int4Bytes, int4Bytes
+	case mxfp4:
+		return 2, int4Bytes
+	}
+	return 2, 2
+}
 
+// valueBytes are the bytes of a key or a value.
 func (d *Deployment) valueBytes() int {
-	if d.Precision == fp8 {
+	if d.KVPrecision == fp8 {
 		return 1
 	}
 	return 2
 }
 
 // kvShare is the number of GPUs over which one token's keys and values are
-// spread; more GPUs than KV heads hold copies.
-func (d *Deployment) kvShare() int { return min(d.Count, d.Model.KVHeads) }
+// spread; more GPUs than KV heads hold copies, and all do of a latent vector.
+func (d *Deployment) kvShare() int {
+	if d.Model.Latent != (Latent{}) {
+		return 1
+	}
+	return min(d.Count, d.Model.KVHeads)
+}
 
 // tokenGB is what a token's keys and values take of each GPU, in 10⁹ B.
 func (d *Deployment) tokenGB() float64 {
@@ -81,7 +105,7 @@ func (d *Deployment) tokenGB() float64 {
 // freeGB is what is left for keys and values on each of n GPUs. It may be negative.
 func (d *Deployment) freeGB(n int) float64 {
 	weights := d.WeightsGB / float64(n)
-	if d.Runtime.Scheduling.Reserve {
+	if d.Runtime.MemoryOfFree {
 		// TensorRT-LLM gives the pool a share of what is free once the weights are loaded.
 		return d.MemoryUtilization * (d.GPU.MemoryGB - weights - d.OtherMemoryGB)
 	}
@@ -96,7 +120,7 @@ func (d *Deployment) fillMemory() error {
 	free := d.freeGB(d.Count)
 	if free < least {
 		short := least - free
-		if d.Runtime.Scheduling.Reserve {
+		if d.Runtime.MemoryOfFree {
 			short /= d.MemoryUtilization
 		}
 		return fmt.Errorf("%s in %s does not fit on %d× %s: each GPU is %.1f GB short (weights %.1f GB, other %.1f GB, %d tokens of KV %.1f GB, %.0f%% of %.0f GB usable)%s",
@@ -110,7 +134,7 @@ func (d *Deployment) fillMemory() error {
 
 // wayOut names a count that would fit, or nothing.
 func (d *Deployment) wayOut() string {
-	for n := d.Count * 2; n <= maxCount && d.GPU.link != noLink; n *= 2 {
+	for n := d.Count * 2; n <= maxCount && d.GPU.Link != ""; n *= 2 {
 		wider := *d
 		wider.Count = n
 		if wider.freeGB(n) >= minContext*wider.tokenGB() {
@@ -133,21 +157,6 @@ func (d *Deployment) limitContext(asked int) error {
 		d.MaxModelLen = limit
 	}
 	return nil
-}
-
-// calibration is the label of the weakest part.
-func (d *Deployment) calibration() string {
-	switch {
-	case d.GPU.Calibration == uncalibrated:
-		return uncalibrated + " (no published run on " + d.GPU.Name + " was held against the model)"
-	case d.Runtime.Calibration == uncalibrated:
-		return uncalibrated + " (" + d.Runtime.Name + " rests on two published points)"
-	case d.Count > 1 && d.GPU.link == pcie:
-		return uncalibrated + " (all-reduce over PCIe is a guess)"
-	case d.Runtime.Scheduling.Reserve:
-		return d.Runtime.Calibration
-	}
-	return d.GPU.Calibration
 }
 
 // check reports a request that the deployment can never serve.

@@ -7,10 +7,12 @@
 // others, under a token budget and a pool of KV blocks, so that the knee, the
 // queue, head-of-line blocking and preemption appear because they must. The
 // time of a step is a sum over classes of operators of each class's own
-// roofline, plus the constants of a runtime. One of these, the host's time per
-// sequence of a server in Python, is taken from a fit to published runs; the
-// others are fitted to none. [Deployment.Calibration] says how far from the
-// result which published runs were, and every answer says that it is simulated.
+// roofline, plus the constants of a runtime. Hardware, models, runtimes and fits are
+// data with a source for each figure ([Catalogue]), and a user's own rows stand
+// beside them. A fit belongs to one runtime, generation of GPUs and family of
+// models, and is used there only. [Deployment.Trust] says how far from the result
+// which published runs were, package published shows it, and every answer says that
+// it is simulated.
 //
 // # One engine, two drivers
 //
@@ -39,7 +41,7 @@
 package sim
 
 // version changes whenever the same requests would get other times.
-const version = "2"
+const version = "3"
 
 // Version names the simulation model. Truths of two versions differ.
 func Version() string { return version }

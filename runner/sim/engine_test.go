@@ -172,7 +172,7 @@ func checkTruth(t *rapid.T, d *Deployment, tr Truth, asked int, gone map[string]
 
 func TestStepCost(t *testing.T) {
 	d := resolve(t, Config{GPU: "a100-80-sxm", Model: "llama-3.1-8b"})
-	d.Runtime.seq = 0 // the GPU's part of a step alone
+	d.Runtime.Constants.Seq = 0 // the GPU's part of a step alone
 	c := newCosts(&d)
 	decode := func(n, context int) time.Duration {
 		var w work

@@ -324,7 +324,7 @@ func draw(of ...uint64) float64 {
 	for _, x := range of {
 		h.Write(binary.LittleEndian.AppendUint64(nil, x))
 	}
-	return unit(h.Sum64())
+	return fraction(h.Sum64())
 }
 
 // maxBodies bounds the bodies that are remembered for the draws.

@@ -152,7 +152,7 @@ func naturalLength(c *Content, seed *int64) int {
 	if seed != nil {
 		h.Write([]byte{byte(*seed), byte(*seed >> 8), byte(*seed >> 16), byte(*seed >> 24)})
 	}
-	u := unit(h.Sum64())
+	u := fraction(h.Sum64())
 	for i := 1; i < len(answerLengths); i++ {
 		if lo, hi := answerLengths[i-1], answerLengths[i]; u <= hi.share {
 			return int(lo.tokens + (u-lo.share)/(hi.share-lo.share)*(hi.tokens-lo.tokens))
@@ -161,8 +161,8 @@ func naturalLength(c *Content, seed *int64) int {
 	return int(answerLengths[len(answerLengths)-1].tokens)
 }
 
-// unit turns a hash into a number from 0 to below 1.
-func unit(x uint64) float64 {
+// fraction turns a hash into a number from 0 to below 1.
+func fraction(x uint64) float64 {
 	// The low bits of FNV are the well mixed ones; MurmurHash3's finaliser spreads them.
 	x ^= x >> 33
 	x *= 0xff51afd7ed558ccd
