@@ -4,6 +4,7 @@ import (
 	stdcmp "cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"slices"
@@ -216,7 +217,7 @@ func TestVirtualEqualsHTTP(t *testing.T) {
 					t.Fatal(status, err)
 				}
 				// Of requests that leave at one instant, goroutines decide which one is counted first.
-				unset := cmpopts.IgnoreFields(experiment.Sample{}, "Seq", "Connected", "Headers", "HTTPStatus", "Protocol", "Reused", "OutputHash")
+				unset := cmpopts.IgnoreFields(experiment.Sample{}, "Seq", "Connected", "Headers", "HTTPStatus", "Protocol", "Reused")
 				byWorker := cmpopts.SortSlices(func(a, b experiment.Sample) bool {
 					return stdcmp.Or(stdcmp.Compare(a.Worker, b.Worker), stdcmp.Compare(a.Sent, b.Sent)) < 0
 				})
@@ -226,10 +227,7 @@ func TestVirtualEqualsHTTP(t *testing.T) {
 						for i := range samples {
 							s := &samples[i]
 							if s.Outcome == experiment.Cancelled {
-								s.Gaps, s.LastContent, s.OutputTokens, s.Events, s.Reads = nil, 0, 0, 0, 0
-							}
-							if s.Turn > 0 {
-								s.PromptHash = "" // there is no text of the answers without HTTP
+								s.Gaps, s.LastContent, s.OutputTokens, s.Events, s.Reads, s.OutputHash = nil, 0, 0, 0, 0, ""
 							}
 							// Over HTTP the experiment's ID stands before the request's.
 							s.Server = strings.Replace(s.Server, stack.run.ExperimentID+"-", "", 1)
@@ -247,6 +245,43 @@ func TestVirtualEqualsHTTP(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A conversation's later turns find their history in the simulated engine's prefix
+// cache, and the same tokens of it in virtual time and through HTTP: the answers
+// that come back are the same words.
+func TestConversationsHitTheirHistory(t *testing.T) {
+	p := drivePlan(t, func(s *experiment.Spec) {
+		s.Requests, s.Concurrency, s.Turns, s.Warmup = 24, []int{2}, experiment.Tokens(4), 0
+		s.InputTokens, s.OutputTokens = experiment.Tokens(300), experiment.Tokens(100)
+	})
+	cached := func(sink *driveSink) map[string]int {
+		out := map[string]int{}
+		for _, s := range sink.samples[0] {
+			if s.Outcome == experiment.OK {
+				out[fmt.Sprintf("%d.%d", s.Session, s.Turn)] = s.CachedTokens
+			}
+			// Each turn adds a prompt and an answer; the block that is not full is computed.
+			if s.Outcome == experiment.OK && s.Turn > 0 && s.CachedTokens < s.Turn*400-16 {
+				t.Errorf("turn %d of session %d found %d tokens", s.Turn, s.Session, s.CachedTokens)
+			}
+		}
+		return out
+	}
+	virtual, sink := driveRun(p)
+	if status, err := virtual.DoVirtual(t.Context(), driveDeployment(t), nil, driveStart); err != nil || status != experiment.Complete {
+		t.Fatal(status, err)
+	}
+	want := cached(sink)
+	synctest.Test(t, func(t *testing.T) {
+		stack := newDriveStack(t, p, driveSimulator(t, sim.Config{GPU: "h100-sxm"}).Handler())
+		if status, err := stack.run.Do(t.Context(), nil); err != nil || status != experiment.Complete {
+			t.Fatal(status, err)
+		}
+		if d := cmp.Diff(want, cached(stack.sink)); d != "" {
+			t.Errorf("cached tokens, virtual (-) and through HTTP (+):\n%s", d)
+		}
+	})
 }
 
 // openAt makes a specification an open loop at a rate.

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
+
+	openai "github.com/sashabaranov/go-openai"
 
 	"github.com/inferbook/inferbook/experiment"
 	"github.com/inferbook/inferbook/runner/sim"
@@ -25,16 +25,10 @@ func SimulatorConfig(s experiment.Simulator, seed uint64) sim.Config {
 func VirtualFit(endpoint experiment.Endpoint) workload.Fit {
 	f := workload.Fit{CharsPerToken: 4, Learned: true}
 	if endpoint == experiment.Chat {
-		f.Overhead = virtualAnswer + virtualMessage
+		f.Overhead = float64(sim.ChatContent(make([]sim.Message, 1)).Tokens())
 	}
 	return f
 }
-
-// The tokens that the simulated engine's template adds: to each message, and to open the answer.
-const (
-	virtualMessage = 4
-	virtualAnswer  = 3
-)
 
 // DoVirtual carries out the same plan on the simulated engine itself, in virtual
 // time: no HTTP, no waiting, and the same bytes each time. The engine's time 0 is
@@ -44,7 +38,7 @@ const (
 // counts and account. Of requests that leave at one instant both take the least ID
 // first; only where such a tie decides who sends the last measured request does Do
 // leave it to the order of goroutines. What has no counterpart without HTTP stays
-// unset: connection, headers, status and hash of the output. Between two points the
+// unset: connection, headers and status. Between two points the
 // engine comes to rest. A request that it refuses, because it does not fit the
 // context, ends the run.
 func (r *Run) DoVirtual(ctx context.Context, d sim.Deployment, stop <-chan struct{}, start time.Time) (experiment.Status, error) {
@@ -92,8 +86,9 @@ type virtualWaiter struct {
 // flight is one request in flight.
 type flight struct {
 	request   Request
+	content   *sim.Content
 	cancelled bool
-	after     func(*experiment.Sample) // what its worker or conversation does next
+	after     func(s *experiment.Sample, answer string) // what its worker or conversation does next
 }
 
 func (v *virtual) drive() error {
@@ -154,14 +149,14 @@ func (w *virtualWorker) turn(c *conversation, turn int, due experiment.Instant) 
 	}
 	r := w.request(c, turn, w.sent, t, due)
 	w.sent++
-	w.submit(r, w.requestID(c, turn, w.sent-1), due, func(s *experiment.Sample) {
+	w.submit(r, w.requestID(c, turn, w.sent-1), due, func(s *experiment.Sample, answer string) {
 		next := s.End
 		if w.failures++; s.Outcome == experiment.OK {
 			w.failures = 0
 		} else {
 			next = next.Add(pause(w.failures, s.RetryAfter))
 		}
-		if c.answered(&r, s, virtualAnswerText(s), turn) {
+		if c.answered(&r, s, answer, turn) {
 			next = next.Add(c.entry.Turns[turn+1].Think)
 			w.later(next, func() { w.turn(c, turn+1, next) })
 			return
@@ -234,8 +229,8 @@ func (v *virtual) arrivalTurn(c *conversation, e *planned, turn int, due, now ex
 	}
 	v.check(now)
 	r := v.request(c, turn, 0, t, due)
-	v.submit(r, v.requestID(c, turn, 0), now, func(s *experiment.Sample) {
-		if !c.answered(&r, s, virtualAnswerText(s), turn) {
+	v.submit(r, v.requestID(c, turn, 0), now, func(s *experiment.Sample, answer string) {
+		if !c.answered(&r, s, answer, turn) {
 			v.gate.abandon(e.lane, rest-1, e.phase)
 			v.check(s.End)
 			v.leave(s.End)
@@ -252,10 +247,11 @@ func (v *virtual) arrivalTurn(c *conversation, e *planned, turn int, due, now ex
 // submit hands a request to the engine at now. Of arrivals at one instant the
 // engine serves the one with the least ID first, so these sort as the ones that go
 // over HTTP do.
-func (v *virtual) submit(r Request, id string, now experiment.Instant, after func(*experiment.Sample)) {
+func (v *virtual) submit(r Request, id string, now experiment.Instant, after func(s *experiment.Sample, answer string)) {
 	r.Sample.Sent = now
+	content := v.content(&r)
 	err := v.loop.Submit(sim.Request{
-		ID: id, Arrive: v.base + now.Sub(0), PromptTokens: v.promptTokens(&r), MaxTokens: r.MaxTokens, OutputTokens: r.MaxTokens,
+		ID: id, Arrive: v.base + now.Sub(0), Content: content, MaxTokens: r.MaxTokens, OutputTokens: r.MaxTokens,
 	})
 	if err != nil {
 		v.err = errors.Join(v.err, err)
@@ -263,37 +259,30 @@ func (v *virtual) submit(r Request, id string, now experiment.Instant, after fun
 		v.cancel(func(*flight) bool { return true })
 		return
 	}
-	v.flights[id] = &flight{request: r, after: after}
+	v.flights[id] = &flight{request: r, content: content, after: after}
 }
 
-// promptTokens counts a prompt as the simulated server does.
-func (v *virtual) promptTokens(r *Request) int {
-	count := func(text string) int { return (utf8.RuneCountInString(text) + 3) / 4 }
+// content is the prompt as it reaches the simulated server over HTTP.
+func (v *virtual) content(r *Request) *sim.Content {
 	if v.spec.Endpoint != experiment.Chat {
-		text := r.Prompt
-		for _, m := range slices.Backward(r.History) {
-			text = m.Content + "\n" + text
-		}
-		return count(text)
+		return sim.TextContent(r.text())
 	}
-	n := virtualAnswer + virtualMessage + count(r.Prompt)
+	messages := make([]sim.Message, 0, len(r.History)+1)
 	for _, m := range r.History {
-		n += virtualMessage + count(m.Content)
+		messages = append(messages, sim.Message{Role: m.Role, Text: m.Content})
 	}
-	return n
-}
-
-// virtualAnswerText stands for the text of an answer: as long as the simulated
-// server's, whose tokens are all of four characters.
-func virtualAnswerText(s *experiment.Sample) string {
-	return strings.Repeat(" the", max(0, s.OutputTokens))
+	return sim.ChatContent(append(messages, sim.Message{Role: openai.ChatMessageRoleUser, Text: r.Prompt}))
 }
 
 // done takes a request that the engine has finished, and lets its worker go on.
 func (v *virtual) done(t sim.Truth) {
 	f := v.flights[t.ID]
 	delete(v.flights, t.ID)
-	s := v.sample(f, t)
+	answer := ""
+	if v.spec.Stream || t.FinishReason != sim.FinishAbort {
+		answer = f.content.Answer(0, t.OutputTokens)
+	}
+	s := v.sample(f, t, answer)
 	v.gate.done(&s)
 	v.live.add(&s)
 	v.vitals.add(&s)
@@ -305,7 +294,7 @@ func (v *virtual) done(t sim.Truth) {
 		v.gate.halt(s.End)
 	}
 	v.check(s.End)
-	f.after(&s)
+	f.after(&s, answer)
 }
 
 // check does what follows from the gate's state at now.
@@ -338,15 +327,14 @@ func (v *virtual) cancel(which func(*flight) bool) {
 }
 
 // sample makes of the engine's truth what a client would have seen.
-func (v *virtual) sample(f *flight, t sim.Truth) experiment.Sample {
+func (v *virtual) sample(f *flight, t sim.Truth, answer string) experiment.Sample {
 	at := func(d time.Duration) experiment.Instant { return experiment.Instant(d - v.base) }
 	s := f.request.Sample
 	s.Sent, s.End = at(t.Arrive), at(t.Finish)
-	if s.Turn == 0 { // the later ones hold the answers' text, which there is none of
-		s.PromptHash = textHash([]byte(f.request.Prompt))
-	}
+	text := f.request.text()
+	s.PromptHash, s.OutputHash = textHash([]byte(text)), textHash([]byte(answer))
 	if v.spec.KeepText {
-		s.Prompt = f.request.Prompt
+		s.Prompt, s.Output = text, answer
 	}
 	if n := len(t.TokenTimes); n > 0 && v.spec.Stream {
 		s.FirstEvent, s.FirstContent, s.LastContent = at(t.TokenTimes[0]), at(t.TokenTimes[0]), at(t.TokenTimes[n-1])

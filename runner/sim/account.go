@@ -28,7 +28,7 @@ type Account struct {
 func (d Deployment) Account(t Truth) Account {
 	net := d.Runtime.Net
 	return Account{
-		Simulated: true, ID: t.ID, Preemptions: t.Preemptions, CachedTokens: t.CachedTokens, Replica: replicaOf(t), Arrival: t.Arrive,
+		Simulated: true, ID: t.ID, Preemptions: t.Preemptions, CachedTokens: t.CachedTokens, Replica: t.Replica, Arrival: t.Arrive,
 		Front: span(t.Arrive, t.Ready), Queue: t.Queue(), Prefill: t.Prefill(net), Net: net,
 		TTFT: t.TTFT(), Decode: span(t.FirstToken, t.Finish), E2E: t.E2E(),
 	}

@@ -214,18 +214,26 @@ func (l *lab) checkSeen(t *testing.T, got seen, output int) {
 // arrivals and departures give the same truths.
 func TestLoopEqualsServer(t *testing.T) {
 	for _, cfg := range []Config{
-		{OtherMemoryGB: 5.2}, // a pool that runs out
+		{OtherMemoryGB: 5.2, PrefixCaching: "off"}, // a pool that runs out
+		{OtherMemoryGB: 5.2},
 		{Jitter: .1, Seed: 9, MaxSeqs: 5},
 		{GPU: "h100-sxm", Runtime: "trtllm-like", MaxSeqs: 3},
 		{GPU: "a100-80-sxm", Runtime: "hf-static"},
+		{Replicas: 3, Router: RoundRobin, MaxSeqs: 2},
+		{Replicas: 2, Router: LeastOutstanding, Jitter: .1},
+		{Replicas: 2, Router: PrefixAffinity, Speculation: Speculation{Tokens: 3, Acceptance: .7}},
 	} {
-		t.Run(cfg.Runtime, func(t *testing.T) {
+		t.Run(cfg.Runtime+cfg.Router, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(1, 2))
 			var requests []Request
 			patience := map[string]time.Duration{}
 			for i := range 40 {
 				n := 1 + rng.IntN(60)
-				r := Request{ID: fmt.Sprintf("r%02d", i), Arrive: time.Duration(rng.IntN(20)) * 50 * time.Millisecond, PromptTokens: 1 + rng.IntN(400), MaxTokens: n, OutputTokens: n}
+				ids := make([]int, 1+rng.IntN(400))
+				for k := range ids {
+					ids[k] = i % 4 // most begin as others do
+				}
+				r := Request{ID: fmt.Sprintf("r%02d", i), Arrive: time.Duration(rng.IntN(20)) * 50 * time.Millisecond, Content: TokensContent(ids), MaxTokens: n, OutputTokens: n}
 				if rng.IntN(4) == 0 {
 					patience[r.ID] = time.Duration(1+rng.IntN(900)) * time.Millisecond
 				}
@@ -252,7 +260,7 @@ func TestLoopEqualsServer(t *testing.T) {
 				}
 			}
 			looped := map[string]Truth{}
-			preempted, aborted := 0, 0
+			preempted, aborted, cached := 0, 0, 0
 			if err := loop.Run(func(tr Truth) { looped[tr.ID] = tr }); err != nil {
 				t.Fatal(err)
 			}
@@ -261,6 +269,7 @@ func TestLoopEqualsServer(t *testing.T) {
 			}
 			for _, tr := range served {
 				preempted += tr.Preemptions
+				cached += tr.CachedTokens
 				if tr.FinishReason == FinishAbort {
 					aborted++
 				}
@@ -268,7 +277,7 @@ func TestLoopEqualsServer(t *testing.T) {
 					t.Errorf("%s (−loop +server):\n%s", tr.ID, diff)
 				}
 			}
-			t.Logf("%d preemptions, %d aborted", preempted, aborted)
+			t.Logf("%d preemptions, %d aborted, %d tokens cached", preempted, aborted, cached)
 		})
 	}
 }
@@ -282,8 +291,7 @@ func (l *lab) ask(t *testing.T, r Request, patience time.Duration) {
 		ctx, cancel = context.WithTimeout(ctx, patience)
 		defer cancel()
 	}
-	ids := strings.TrimSuffix(strings.Repeat("7,", r.PromptTokens), ",")
-	body := fmt.Sprintf(`{"prompt":[%s],"max_tokens":%d,"ignore_eos":true,"stream":true}`, ids, r.MaxTokens)
+	body := fmt.Sprintf(`{"prompt":%s,"max_tokens":%d,"ignore_eos":true,"stream":true}`, mustJSON(r.Content.ids), r.MaxTokens)
 	resp, err := l.post(ctx, "/v1/completions", r.ID, body)
 	if err == nil {
 		_, err = io.Copy(io.Discard, resp.Body)

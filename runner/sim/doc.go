@@ -19,7 +19,17 @@
 // The engine is pure: it knows virtual time only, and no clock or goroutine.
 // [Loop] runs it as a discrete-event simulation on the caller's goroutine.
 // [Server] runs it against the clock on one goroutine and speaks HTTP. Both
-// give the same [Truth] for the same arrivals.
+// give the same [Truth] for the same arrivals. Replicas are engines alike behind one
+// router, in one order of events.
+//
+// A prompt is a [Content] where its text matters: its blocks of keys and values can
+// then be found again by the prompts that begin alike, and so can those of its answer,
+// which follows from the prompt alone. Without one it is a length and shares nothing.
+//
+// The loop takes no event for a token. Whoever decodes does the same in every step, so
+// that is counted once for all of them; and where nothing can happen but the same step
+// again, steps follow on each other at once, each with its own duration. A test holds
+// the truths of this against those of single steps.
 //
 // # Stages of a request
 //
@@ -36,7 +46,8 @@
 // Goroutines that wake at one instant run in any order. The engine does not
 // care: an arrival can act no earlier than Front after it, and a cancellation
 // acts in the first step that starts strictly after it, so everything that
-// bears on a step is known before the step is planned. Under testing/synctest
+// bears on a step is known before the step is planned. A router decides on what had
+// happened up to the arrival. Under testing/synctest
 // two runs therefore give identical truths.
 package sim
 

@@ -1,99 +1,69 @@
 package sim
 
 import (
-	"cmp"
-	"container/heap"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
 )
 
-// engine is the pure simulation: events in virtual time, in one fixed order. It
-// holds no clock. A driver asks for the time of the next event and then
-// advances the engine to it.
+// engine is one replica of a [fleet]: a front end, a queue, a scheduler, and the
+// step that is being computed. It holds no clock. The fleet says when its turn
+// is, and no later than its own next event.
 //
-// At one instant T the order is: arrivals before T enter the front end; tokens
-// leave the server; the front end's finished requests queue up; the step that
-// ends at T is committed; clients that went away before T are forgotten; the
-// next step is planned. So an arrival or a cancellation at T has no part in
-// what happens at T, and it does not matter when, within the instant, a driver
-// hands it over.
+// At one instant T the order is: tokens leave the server; the front end's
+// finished requests queue up; the step that ends at T is committed; what clients that
+// went away before T hold is freed; the next step is planned.
 type engine struct {
+	fleet     *fleet
+	replica   int
 	d         *Deployment
 	costs     *costs
 	scheduler scheduler
-	audience  audience
 	jitter    func() float64
 
-	now time.Duration
-
-	arrivals  arrivals // not yet with the front end
 	frontFree time.Duration
-	front     []*sequence // with the front end, in the order of Ready
+	front     queue // with the front end, in the order of Ready
 	waiting   queue
+	// outstanding is how many requests were routed here and are not finished.
+	outstanding int
 
 	busy    bool // a step is being computed
+	work    work
 	stepEnd time.Duration
+	log     stepLog
+	// repeats is how many steps before the one that is being computed are not in the
+	// scheduler's books, and since the first of them.
+	repeats int
+	since   mark
 
-	outbox []delivery // in the order of time
-	spare  []delivery // used up; their slices are filled again
-
-	aborts []abort // not yet in effect
-	// leaving have a closed truth but still hold a place in the scheduler.
+	left   time.Duration // when the last tokens leave the server
+	outbox []delivery    // in the order of time
+	spare  []delivery    // used up; their slices are filled again
+	// leaving have a closed truth but still hold a place in the batch.
 	leaving []*sequence
-}
 
-// audience is told what the engine does, in order. It must not keep a slice.
-type audience interface {
-	// step is told of each step when it is planned.
-	step(w work, took time.Duration)
-	// closed is told of a sequence whose truth is final, before its last token.
-	closed(s *sequence)
-	// tokens is told of the sequences that have one more token leaving now.
-	tokens(at time.Duration, seqs []*sequence)
+	meter meter
 }
 
 // delivery is what leaves the server at one time.
 type delivery struct {
-	at                time.Duration
+	at   time.Duration
+	each bool // the audience wants every token
+	// emitted has a sequence once for each of its tokens.
 	emitted, finished []*sequence
+	tokens            int
 }
 
-type abort struct {
-	seq *sequence
-	at  time.Duration
-}
-
-func newEngine(d *Deployment, seed uint64, jitter float64, a audience) *engine {
-	e := &engine{d: d, costs: newCosts(d), scheduler: newScheduler(d), audience: a, jitter: func() float64 { return 1 }}
+func newEngine(f *fleet, replica int, seed uint64, jitter float64) *engine {
+	e := &engine{fleet: f, replica: replica, d: f.d, costs: newCosts(f.d), jitter: func() float64 { return 1 }}
+	e.scheduler = newScheduler(f.d, seed, &e.meter.tally)
 	if jitter > 0 {
-		rng := rand.New(rand.NewPCG(seed, 0x736d))
+		rng := rand.New(rand.NewPCG(seed, 0x736d+uint64(replica)))
 		// A mean of 1 leaves throughput where it is.
 		e.jitter = func() float64 { return math.Exp(jitter*rng.NormFloat64() - jitter*jitter/2) }
 	}
 	return e
-}
-
-// submit hands over a request that arrives no earlier than the last event.
-func (e *engine) submit(r Request) *sequence {
-	s := &sequence{
-		truth: Truth{
-			ID: r.ID, Arrive: r.Arrive, Ready: Never, Scheduled: Never, FirstToken: Never, Finish: Never,
-			PromptTokens: r.PromptTokens,
-		},
-		prompt: r.PromptTokens, limit: r.MaxTokens, output: r.OutputTokens,
-	}
-	heap.Push(&e.arrivals, s)
-	return s
-}
-
-// cancel says that the client of a sequence goes away at a time no earlier than
-// the last event. What leaves the server up to then has been delivered.
-func (e *engine) cancel(s *sequence, at time.Duration) {
-	if !s.closed {
-		e.aborts = append(e.aborts, abort{s, max(at, s.truth.Arrive)})
-	}
 }
 
 const forever = time.Duration(math.MaxInt64)
@@ -105,145 +75,175 @@ func (e *engine) next() time.Duration {
 	if len(e.outbox) > 0 {
 		t = e.outbox[0].at
 	}
-	for _, a := range e.aborts {
-		t = min(t, a.at+1)
-	}
-	if e.busy {
-		// Arrivals wait for the end of the step in any case.
-		return min(t, e.stepEnd)
-	}
-	if len(e.front) > 0 {
-		t = min(t, e.front[0].truth.Ready)
-	}
-	if len(e.arrivals) > 0 {
-		t = min(t, e.arrivals[0].truth.Arrive+e.d.Runtime.Front)
+	switch {
+	case e.busy:
+		// The front end's requests wait for the end of the step in any case.
+		t = min(t, e.stepEnd)
+	case e.front.len() > 0:
+		t = min(t, e.front.front.truth.Ready)
 	}
 	return t
 }
 
-// advance lets everything happen that is due up to and including the given time.
-func (e *engine) advance(until time.Duration) {
-	for {
-		t := e.next()
-		if t > until || t == forever {
-			return
-		}
-		e.now = max(e.now, t)
-		e.receive()
-		e.deliver()
-		e.enqueue()
-		if e.busy && e.stepEnd <= e.now {
-			e.commit()
-		}
-		e.forget()
-		if !e.busy {
-			e.plan()
-		}
+// receive gives an arrival to the front end, which serves one at a time.
+func (e *engine) receive(s *sequence) {
+	s.engine = e
+	s.truth.Replica = e.replica
+	e.outstanding++
+	e.frontFree = max(e.frontFree, s.truth.Arrive) + e.d.Runtime.Front
+	s.truth.Ready = e.frontFree
+	e.front.push(s)
+	e.meter.front += e.d.Runtime.Front
+}
+
+// turn lets everything happen that is due.
+func (e *engine) turn(now time.Duration) {
+	e.deliver(now)
+	e.enqueue(now)
+	if e.busy && e.stepEnd <= now {
+		e.commit()
+	}
+	if !e.busy {
+		e.meter.until(e, now)
+		e.drop()
+		e.plan(now)
 	}
 }
 
-// receive gives the arrivals before now to the front end, which serves one at a time.
-func (e *engine) receive() {
-	for len(e.arrivals) > 0 && e.arrivals[0].truth.Arrive < e.now {
-		s := heap.Pop(&e.arrivals).(*sequence)
-		e.frontFree = max(e.frontFree, s.truth.Arrive) + e.d.Runtime.Front
-		s.truth.Ready = e.frontFree
-		e.front = append(e.front, s)
-	}
-}
-
-func (e *engine) deliver() {
-	for len(e.outbox) > 0 && e.outbox[0].at <= e.now {
+func (e *engine) deliver(now time.Duration) {
+	for len(e.outbox) > 0 && e.outbox[0].at <= now {
 		o := e.outbox[0]
 		e.outbox = slices.Delete(e.outbox, 0, 1)
 		for _, s := range o.finished {
 			if !s.closed {
-				s.close()
-				e.audience.closed(s)
+				s.end(e.fleet.times)
+				e.outstanding--
+				if len(e.fleet.engines) > 1 {
+					e.fleet.router.answered(s)
+				}
+				e.fleet.audience.closed(s)
 			}
 		}
-		e.audience.tokens(o.at, o.emitted)
+		if o.each {
+			e.fleet.audience.tokens(o.at, o.emitted)
+		}
+		clear(o.emitted)
+		clear(o.finished)
 		e.spare = append(e.spare, o)
 	}
 }
 
-func (e *engine) enqueue() {
-	n := 0
-	for ; n < len(e.front) && e.front[n].truth.Ready <= e.now; n++ {
-		if !e.front[n].closed {
-			e.waiting.push(e.front[n])
-		}
+func (e *engine) enqueue(now time.Duration) {
+	for e.front.len() > 0 && e.front.front.truth.Ready <= now {
+		s := e.front.pop()
+		e.meter.until(e, s.truth.Ready)
+		e.waiting.push(s)
 	}
-	e.front = slices.Delete(e.front, 0, n)
 }
 
+// commit ends the step that is being computed.
 func (e *engine) commit() {
+	e.meter.until(e, e.stepEnd)
 	e.busy = false
 	var o delivery
 	if n := len(e.spare); n > 0 {
 		o, e.spare = e.spare[n-1], e.spare[:n-1]
 	}
-	o.at = e.stepEnd + e.d.Runtime.Net
-	o.emitted, o.finished = e.scheduler.commit(o.at, o.emitted[:0], o.finished[:0])
-	if len(o.emitted) > 0 {
+	o = delivery{at: e.stepEnd + e.d.Runtime.Net, each: e.fleet.stepwise, emitted: o.emitted[:0], finished: o.finished[:0]}
+	end := e.log.add(o.at)
+	if e.repeats == 0 {
+		e.since = end
+	}
+	e.scheduler.commit(&o, e.since, e.repeats+1)
+	e.meter.output += o.tokens
+	e.repeats = 0
+	if o.tokens > 0 {
+		e.left = o.at
+	}
+	if len(o.emitted)+len(o.finished) > 0 {
 		e.outbox = append(e.outbox, o)
 	}
 }
 
-// forget closes the truths of clients that went away before now. What they hold
-// is freed between two steps.
-func (e *engine) forget() {
-	// The audience may cancel more while it is told.
-	for i := 0; i < len(e.aborts); {
-		a := e.aborts[i]
-		if a.at >= e.now {
-			i++
-			continue
-		}
-		e.aborts = slices.Delete(e.aborts, i, i+1)
-		if !a.seq.closed {
-			a.seq.abort(a.at)
-			e.leaving = append(e.leaving, a.seq)
-			e.audience.closed(a.seq)
-		}
-	}
-	if e.busy || len(e.leaving) == 0 {
+// settle enters into the books the steps that were repeated, so that every
+// sequence knows its tokens.
+func (e *engine) settle() {
+	if e.repeats == 0 {
 		return
 	}
+	var o delivery
+	e.scheduler.commit(&o, e.since, e.repeats)
+	e.meter.output += o.tokens
+	e.repeats = 0
+}
+
+// abort closes the truth of a sequence whose client went away before now.
+func (e *engine) abort(s *sequence, at time.Duration) {
+	e.settle()
+	e.scheduler.sync(s)
+	e.enqueue(at)
+	e.meter.until(e, at)
+	if !e.front.remove(s) && !e.waiting.remove(s) {
+		e.leaving = append(e.leaving, s)
+	}
+	s.abort(at, e.fleet.times)
+	e.outstanding--
+}
+
+// drop frees what clients that have left still hold, which happens between two steps.
+func (e *engine) drop() {
 	for _, s := range e.leaving {
-		if !e.waiting.remove(s) {
+		if !e.waiting.remove(s) { // where it went when it was preempted
 			e.scheduler.remove(s)
 		}
 	}
 	e.leaving = e.leaving[:0]
 }
 
-func (e *engine) plan() {
-	w := e.scheduler.plan(e.now, &e.waiting)
-	if w.tokens == 0 {
+func (e *engine) plan(now time.Duration) {
+	preemptions := e.meter.preemptions
+	e.work = e.scheduler.plan(now, &e.waiting)
+	_, _, e.meter.held = e.scheduler.load()
+	if e.work.tokens == 0 {
 		return
 	}
-	took := e.costs.step(w, e.jitter())
-	e.busy, e.stepEnd = true, e.now+took
-	e.audience.step(w, took)
+	took := e.costs.step(e.work, e.jitter())
+	e.busy, e.stepEnd = true, now+took
+	e.meter.step(e, e.work, 1, took)
+	if e.fleet.stepwise {
+		e.fleet.audience.step(e.report(now, took, e.meter.preemptions-preemptions))
+		return
+	}
+	e.rush()
 }
 
-// arrivals is a heap by time of arrival and, at one instant, by ID.
-type arrivals []*sequence
-
-func (a arrivals) Len() int      { return len(a) }
-func (a arrivals) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
-func (a *arrivals) Push(x any)   { *a = append(*a, x.(*sequence)) }
-
-func (a arrivals) Less(i, j int) bool {
-	x, y := &a[i].truth, &a[j].truth
-	return cmp.Or(cmp.Compare(x.Arrive, y.Arrive), cmp.Compare(x.ID, y.ID)) < 0
-}
-
-func (a *arrivals) Pop() any {
-	last := len(*a) - 1
-	s := (*a)[last]
-	(*a)[last] = nil
-	*a = (*a)[:last]
-	return s
+// rush takes a step after another while nothing but the same can happen. No other
+// event falls between them, and each takes as long as it would by itself.
+func (e *engine) rush() {
+	limit := e.fleet.horizon(e)
+	if e.stepEnd >= limit {
+		return
+	}
+	w, steps, took := e.work, 0, time.Duration(0)
+	for e.stepEnd < limit {
+		e.meter.until(e, e.stepEnd)
+		if !e.scheduler.repeat() {
+			break
+		}
+		end := e.log.add(e.stepEnd + e.d.Runtime.Net)
+		if e.repeats == 0 {
+			e.since = end
+		}
+		e.repeats++
+		e.work.decodeRead += float64(e.work.seqs)
+		t := e.costs.step(e.work, e.jitter())
+		e.stepEnd += t
+		steps++
+		took += t
+	}
+	if steps > 0 {
+		// The work of a step in the middle stands for all of them.
+		w.decodeRead = (w.decodeRead + float64(w.seqs) + e.work.decodeRead) / 2
+		e.meter.step(e, w, steps, took)
+	}
 }

@@ -34,7 +34,7 @@ func (s *Server) expose() string {
 
 	engines := make([]engineMetrics, len(s.metrics))
 	for i, m := range s.metrics {
-		engines[i] = engineMetrics{m, s.gauges(i), fmt.Sprintf(`engine="%d",model_name=%s`, i, strconv.Quote(s.d.ServedName))}
+		engines[i] = engineMetrics{m, s.engine.engines[i].gauges(), fmt.Sprintf(`engine="%d",model_name=%s`, i, strconv.Quote(s.d.ServedName))}
 	}
 	pool := float64(s.d.KVBlocks)
 	for _, f := range []struct {

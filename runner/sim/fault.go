@@ -67,11 +67,11 @@ type fracture struct {
 type fractureKind int
 
 const (
-	stalls fractureKind = iota
-	swells              // a huge event
-	cuts
-	ends
-	fails
+	breakStalls fractureKind = iota
+	breakSwells              // a huge event
+	breakCuts
+	breakEnds
+	breakFails
 )
 
 // calm is a request that nothing goes wrong with.
@@ -125,26 +125,26 @@ var faultKinds = []FaultKind{
 	}},
 	{"stall", "TIME=5s,TOKEN=1", "pause for that long after so many tokens", func(a *faultArgs) func(*trouble) {
 		d, n := a.span("5s"), a.count("1", 0)
-		return func(t *trouble) { t.fracture(fracture{after: n, what: stalls, pause: d}) }
+		return func(t *trouble) { t.fracture(fracture{after: n, what: breakStalls, pause: d}) }
 	}},
 	{"cut", "TOKEN=1", "reset the connection after so many tokens", func(a *faultArgs) func(*trouble) {
 		n := a.count("1", 0)
-		return func(t *trouble) { t.fracture(fracture{after: n, what: cuts}) }
+		return func(t *trouble) { t.fracture(fracture{after: n, what: breakCuts}) }
 	}},
 	{"end", "TOKEN=1", "end the stream well after so many tokens, without a finish reason", func(a *faultArgs) func(*trouble) {
 		n := a.count("1", 0)
-		return func(t *trouble) { t.fracture(fracture{after: n, what: ends}) }
+		return func(t *trouble) { t.fracture(fracture{after: n, what: breakEnds}) }
 	}},
 	{"error", "TOKEN=1", "send an error event after so many tokens of a 200", func(a *faultArgs) func(*trouble) {
 		n := a.count("1", 0)
-		return func(t *trouble) { t.fracture(fracture{after: n, what: fails}) }
+		return func(t *trouble) { t.fracture(fracture{after: n, what: breakFails}) }
 	}},
 	{"huge", "BYTES=1000000,TOKEN=1", "send an event of so many bytes, without output, after so many tokens", func(a *faultArgs) func(*trouble) {
 		size, n := a.count("1000000", 1), a.count("1", 0)
 		if size > maxHuge {
 			a.fail("%d bytes are more than %d", size, maxHuge)
 		}
-		return func(t *trouble) { t.fracture(fracture{after: n, what: swells, bytes: size}) }
+		return func(t *trouble) { t.fracture(fracture{after: n, what: breakSwells, bytes: size}) }
 	}},
 	{"lumps", "BYTES=0", "hold the stream back and send it so many bytes at a time, as nginx does; 0 = all at the end", func(a *faultArgs) func(*trouble) {
 		n := a.count("0", 0)

@@ -13,7 +13,7 @@ import (
 // one goroutine.
 type Loop struct {
 	d       Deployment
-	engine  *engine
+	fleet   *fleet
 	live    map[string]*sequence
 	done    func(Truth)
 	running bool
@@ -25,16 +25,19 @@ type Loop struct {
 // of a step's duration, stand in for those of the deployment.
 func NewLoop(d Deployment, seed uint64, jitter float64) *Loop {
 	l := &Loop{d: d, live: make(map[string]*sequence)}
-	l.engine = newEngine(&l.d, seed, jitter, l)
+	l.fleet = newFleet(&l.d, seed, jitter, l)
 	return l
 }
 
 // Now is the time of the last event. In the callback of [Loop.Run] it is when
 // the request finished; for an aborted one, a nanosecond after it was cancelled.
-func (l *Loop) Now() time.Duration { return l.engine.now }
+func (l *Loop) Now() time.Duration { return l.fleet.now }
 
 // Submit schedules the arrival of a request, at [Loop.Now] or later.
 func (l *Loop) Submit(r Request) error {
+	if r.Content != nil {
+		r.PromptTokens = r.Content.Tokens()
+	}
 	switch {
 	case r.Arrive < l.Now():
 		return fmt.Errorf("request %q arrives at %s, but it is %s already", r.ID, r.Arrive, l.Now())
@@ -47,7 +50,7 @@ func (l *Loop) Submit(r Request) error {
 	if err := l.d.check(r.PromptTokens, r.MaxTokens); err != nil {
 		return fmt.Errorf("request %q: %w", r.ID, err)
 	}
-	l.live[r.ID] = l.engine.submit(r)
+	l.live[r.ID] = l.fleet.submit(r)
 	return nil
 }
 
@@ -60,7 +63,7 @@ func (l *Loop) Cancel(id string) { l.CancelAt(id, l.Now()) }
 // nothing happens.
 func (l *Loop) CancelAt(id string, at time.Duration) {
 	if s := l.live[id]; s != nil {
-		l.engine.cancel(s, max(at, l.Now()))
+		l.fleet.cancel(s, max(at, l.Now()))
 	}
 }
 
@@ -69,7 +72,24 @@ func (l *Loop) CancelAt(id string, at time.Duration) {
 func (l *Loop) At(at time.Duration, f func()) {
 	l.set++
 	heap.Push(&l.timers, timer{max(at, l.Now()), l.set, f})
+	l.look()
 }
+
+// look tells the fleet when the next timer is due.
+func (l *Loop) look() {
+	l.fleet.outside = forever
+	if len(l.timers) > 0 {
+		l.fleet.outside = l.timers[0].at
+	}
+}
+
+// TokenTimes says whether truths have the time of each token, as they do unless this
+// is called, before the first request is submitted. Planning does without them: a
+// truth then has FirstToken, Finish and OutputTokens only.
+func (l *Loop) TokenTimes(keep bool) { l.fleet.times = keep }
+
+// Usage is what the deployment has done so far.
+func (l *Loop) Usage() Usage { return l.fleet.usage() }
 
 // timer is a call that is due.
 type timer struct {
@@ -108,25 +128,27 @@ func (l *Loop) Run(done func(Truth)) error {
 	l.running, l.done = true, done
 	defer func() { l.running, l.done = false, nil }()
 	for {
-		t := l.engine.next()
+		t := l.fleet.next()
 		if len(l.timers) > 0 && l.timers[0].at <= t {
 			due := heap.Pop(&l.timers).(timer)
-			l.engine.now = max(l.engine.now, due.at)
+			l.look()
+			l.fleet.now = max(l.fleet.now, due.at)
 			due.f()
 			continue
 		}
 		if t == forever {
 			break
 		}
-		l.engine.advance(t)
+		l.fleet.advance(t)
 	}
+	l.fleet.rest()
 	if len(l.live) > 0 {
 		return fmt.Errorf("running the loop: %d requests are left that no step can serve", len(l.live))
 	}
 	return nil
 }
 
-func (l *Loop) step(work, time.Duration)          {}
+func (l *Loop) step(Step)                         {}
 func (l *Loop) tokens(time.Duration, []*sequence) {}
 
 func (l *Loop) closed(s *sequence) {

@@ -28,6 +28,19 @@ type gauges struct {
 	drafts, drafted, passed  int // speculation: verifications, draft tokens, accepted ones
 }
 
+// gauges is what there is to tell of an engine.
+func (e *engine) gauges() gauges {
+	e.settle()
+	running, blocks, _ := e.scheduler.load()
+	t := e.meter.tally
+	g := gauges{running: running, waiting: e.waiting.len(), blocks: blocks, preemptions: t.preemptions,
+		drafts: t.drafts, drafted: t.drafted, passed: t.draftsPassed}
+	if e.d.PrefixCaching { // without one nothing is looked up
+		g.queried, g.hit = t.prompt, t.cached
+	}
+	return g
+}
+
 // The buckets of vLLM's loggers, in seconds and in tokens.
 var (
 	ttftBuckets      = []float64{.001, .005, .01, .02, .04, .06, .08, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560}

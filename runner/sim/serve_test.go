@@ -227,9 +227,13 @@ func TestScaledClock(t *testing.T) {
 		})
 		return truths
 	}
+	// As chatBody has it.
+	content := func(tokens int) *Content {
+		return ChatContent([]Message{{Role: "user", Text: strings.Repeat("abcd", tokens-messageTokens-answerTokens)}})
+	}
 	virtual := NewLoop(resolve(t, Config{}), 0, 0)
 	for i := range 6 {
-		r := Request{ID: fmt.Sprint(i), Arrive: time.Duration(i) * 40 * time.Millisecond, PromptTokens: 100 + 30*i, MaxTokens: 20 + i, OutputTokens: 20 + i}
+		r := Request{ID: fmt.Sprint(i), Arrive: time.Duration(i) * 40 * time.Millisecond, Content: content(100 + 30*i), MaxTokens: 20 + i, OutputTokens: 20 + i}
 		if err := virtual.Submit(r); err != nil {
 			t.Fatal(err)
 		}

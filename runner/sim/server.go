@@ -22,7 +22,7 @@ type Server struct {
 
 	// mu guards the engine and all below it. It is never held while waiting.
 	mu       sync.Mutex
-	engine   *engine
+	engine   *fleet
 	pace     pace
 	live     map[string]*sequence
 	finished map[string]Truth
@@ -85,7 +85,8 @@ func (v Serving) NewServer(cfg Config) (*Server, error) {
 	for range max(1, d.Replicas) {
 		s.metrics = append(s.metrics, newMetrics(d.MaxModelLen))
 	}
-	s.engine = newEngine(&s.d, d.Seed, d.Jitter, s)
+	s.engine = newFleet(&s.d, d.Seed, d.Jitter, s)
+	s.engine.stepwise = true
 	return s, nil
 }
 
@@ -168,7 +169,7 @@ func (s *Server) submit(id string, of uint64, arrive time.Duration, g *generatio
 		if i > 0 {
 			own = fmt.Sprintf("%s-p%d", id, i)
 		}
-		r := Request{ID: own, Arrive: arrive, PromptTokens: p.tokens, MaxTokens: p.limit, OutputTokens: p.output}
+		r := Request{ID: own, Arrive: arrive, Content: p.content, MaxTokens: p.limit, OutputTokens: p.output}
 		for n := 2; s.taken(r.ID); n++ {
 			r.ID = fmt.Sprintf("%s-%d", own, n)
 		}
@@ -226,7 +227,7 @@ func (s *Server) Truths() []Truth {
 
 // step, closed and tokens make Server the engine's audience; s.mu is held.
 
-func (s *Server) stepped(p Step) {
+func (s *Server) step(p Step) {
 	s.metrics[p.Replica].iteration.observe(float64(p.Tokens))
 	s.timing.steps.add(s.pace.real(p.Took))
 	s.log.add(p)
@@ -246,7 +247,7 @@ func (s *Server) closed(seq *sequence) {
 		delete(s.finished, s.order[0])
 		s.order = slices.Delete(s.order, 0, 1)
 	}
-	s.metrics[replicaOf(t)].request(t, seq.stream.limit, s.d.Runtime.Net)
+	s.metrics[t.Replica].request(t, seq.stream.limit, s.d.Runtime.Net)
 	seq.stream.finish(t)
 }
 
@@ -258,7 +259,7 @@ func (s *Server) tokens(at time.Duration, seqs []*sequence) {
 		if seq.truth.FinishReason == FinishAbort {
 			continue // nobody reads it
 		}
-		m := s.metrics[replicaOf(seq.truth)]
+		m := s.metrics[seq.truth.Replica]
 		m.generated++
 		if last := seq.stream.push(at); last != Never {
 			m.gap.observe((at - last).Seconds())

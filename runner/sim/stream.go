@@ -180,9 +180,9 @@ func (p *reply) whole() {
 	body := p.script.whole()
 	for _, f := range p.trouble.breaks {
 		switch f.what {
-		case fails:
+		case breakFails:
 			body = faultError
-		case cuts, ends: // half of what was announced
+		case breakCuts, breakEnds: // half of what was announced
 			h.Set("Content-Length", strconv.Itoa(len(body)))
 			if p.outlet.write(body[:len(body)/2]) {
 				p.outlet.reset()
@@ -305,11 +305,11 @@ func (p *reply) gather() *fracture {
 // act sends what was gathered and does what the fault says. It reports whether the stream goes on.
 func (p *reply) act(f *fracture) bool {
 	switch f.what {
-	case swells:
+	case breakSwells:
 		p.out = append(p.out, `data: {"choices":[],"padding":"`...)
 		p.out = append(p.out, bytes.Repeat([]byte{'x'}, f.bytes)...)
 		p.out = append(p.out, "\"}\n\n"...)
-	case fails:
+	case breakFails:
 		p.out = append(p.out, "data: "...)
 		p.out = append(p.out, faultError...)
 		p.out = append(p.out, "\n\ndata: [DONE]\n\n"...)
@@ -318,13 +318,13 @@ func (p *reply) act(f *fracture) bool {
 		return false
 	}
 	switch f.what {
-	case stalls:
+	case breakStalls:
 		return p.pause(f.pause)
-	case swells:
+	case breakSwells:
 		return true
-	case cuts:
+	case breakCuts:
 		p.outlet.reset()
-	case ends, fails:
+	case breakEnds, breakFails:
 		p.outlet.write(p.outlet.held)
 	}
 	return false

@@ -18,7 +18,11 @@ type Request struct {
 	ID string
 	// Arrive is when the server receives it, since the engine's start.
 	Arrive time.Duration
-	// PromptTokens and MaxTokens are ≥ 1; together they fit the context.
+	// Content is the prompt. Nil is one that shares nothing with any other, and is
+	// known by its length alone.
+	Content *Content
+	// PromptTokens and MaxTokens are ≥ 1; together they fit the context. PromptTokens
+	// is taken from Content where there is one.
 	PromptTokens, MaxTokens int
 	// OutputTokens is how many tokens it will produce, 1 to MaxTokens.
 	OutputTokens int
@@ -28,6 +32,8 @@ type Request struct {
 // the engine's start; one that did not come to pass is [Never].
 type Truth struct {
 	ID string
+	// Replica is the one that served it, from 0; 0 too for a request that was not routed.
+	Replica int
 	// Arrive is when the server received the request, Ready when the front end
 	// had done with it, Scheduled when the first step with it began.
 	Arrive, Ready, Scheduled time.Duration
@@ -35,11 +41,12 @@ type Truth struct {
 	// server: the end of their step plus [Runtime].Net. Finish of an aborted
 	// request is when it was cancelled.
 	FirstToken, Finish time.Duration
-	// TokenTimes has one time for each output token that left the server.
+	// TokenTimes has one time for each output token that left the server; drafts that
+	// were accepted left together. It is nil where a [Loop] was told not to keep them.
 	TokenTimes []time.Duration
 
 	PromptTokens int
-	CachedTokens int // prompt tokens found in a prefix cache; this engine has none, so 0
+	CachedTokens int // prompt tokens found in the prefix cache when it was first scheduled
 	OutputTokens int // tokens that left the server
 	Preemptions  int // times it lost its KV blocks and was computed again
 	FinishReason string
