@@ -137,6 +137,10 @@ type Simulator struct {
 	Model     string `json:"model" yaml:"model"`
 	Runtime   string `json:"runtime" yaml:"runtime"`
 	Precision string `json:"precision" yaml:"precision"`
+	// Options are further settings of the engine by name, such as max-seqs.
+	Options map[string]string `json:"options,omitempty" yaml:"options,omitempty"`
+	// Profile is YAML with the person's own rows of the engine's catalogue.
+	Profile string `json:"profile,omitempty" yaml:"profile,omitempty"`
 	// Virtual runs the engine as a discrete-event loop, with no HTTP and no waiting.
 	Virtual bool `json:"virtual,omitempty" yaml:"virtual,omitempty"`
 }

@@ -376,9 +376,14 @@ func TestVirtualLaws(t *testing.T) {
 }
 
 func TestSimulatorConfig(t *testing.T) {
-	got := SimulatorConfig(experiment.Simulator{GPU: "l4", Count: 2, Model: "qwen3-8b", Runtime: "hf-static", Precision: "fp8"}, 9)
-	want := sim.Config{GPU: "l4", Count: 2, Model: "qwen3-8b", Runtime: "hf-static", Precision: "fp8", Seed: 9}
-	if d := cmp.Diff(want, got); d != "" {
-		t.Error(d)
+	got, err := SimulatorConfig(experiment.Simulator{GPU: "l4", Count: 2, Model: "qwen3-8b", Runtime: "hf-static", Precision: "fp8",
+		Options: map[string]string{"max-seqs": "8", "prefix-caching": "off", "speculate": "4:0.7:0.1"}, Profile: "gpus: []"}, 9)
+	want := sim.Config{GPU: "l4", Count: 2, Model: "qwen3-8b", Runtime: "hf-static", Precision: "fp8", Seed: 9,
+		MaxSeqs: 8, PrefixCaching: "off", Speculation: sim.Speculation{Tokens: 4, Acceptance: .7, DraftShare: .1}, Profiles: "gpus: []"}
+	if d := cmp.Diff(want, got); d != "" || err != nil {
+		t.Error(d, err)
+	}
+	if _, err := SimulatorConfig(experiment.Simulator{Options: map[string]string{"max-seq": "8"}}, 9); err == nil || err.Error() != `the simulated engine has no setting "max-seq"; did you mean max-seqs?` {
+		t.Error(err)
 	}
 }

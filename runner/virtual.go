@@ -15,9 +15,16 @@ import (
 	"github.com/inferbook/inferbook/runner/workload"
 )
 
-// SimulatorConfig gives the simulated engine that a specification asks for.
-func SimulatorConfig(s experiment.Simulator, seed uint64) sim.Config {
-	return sim.Config{GPU: s.GPU, Count: s.Count, Model: s.Model, Runtime: s.Runtime, Precision: s.Precision, Seed: seed}
+// SimulatorConfig gives the simulated engine that a specification asks for. The
+// error is a setting that it does not have.
+func SimulatorConfig(s experiment.Simulator, seed uint64) (sim.Config, error) {
+	cfg := sim.Config{GPU: s.GPU, Count: s.Count, Model: s.Model, Runtime: s.Runtime, Precision: s.Precision, Profiles: s.Profile, Seed: seed}
+	for _, name := range slices.Sorted(maps.Keys(s.Options)) {
+		if err := cfg.Set(name, s.Options[name]); err != nil {
+			return cfg, err
+		}
+	}
+	return cfg, nil
 }
 
 // VirtualFit is how the simulated engine counts prompts: four characters a token,

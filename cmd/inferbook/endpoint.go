@@ -2,7 +2,9 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"strings"
@@ -11,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/inferbook/inferbook/experiment"
+	"github.com/inferbook/inferbook/runner/sim"
 )
 
 // baseURL gives the endpoint of a run, the first of several, and where it was named;
@@ -130,25 +133,69 @@ func loopback(address string) bool {
 }
 
 // simulatorOf gives the simulated engine that flags and spec file ask for.
-func simulatorOf(c *cli.Context, s *experiment.Spec) {
-	sim := experiment.Simulator{GPU: "a10g", Count: 1, Model: "llama-3.1-8b", Runtime: "vllm-like", Precision: "bf16"}
+func (p *program) simulatorOf(c *cli.Context, s *experiment.Spec) error {
+	simulator := experiment.Simulator{GPU: "a10g", Count: 1, Model: "llama-3.1-8b", Runtime: "vllm-like"}
 	if given := s.Simulator; given != nil { // a spec file may leave fields out
-		sim = experiment.Simulator{GPU: cmp.Or(given.GPU, sim.GPU), Count: cmp.Or(given.Count, sim.Count), Model: cmp.Or(given.Model, sim.Model),
-			Runtime: cmp.Or(given.Runtime, sim.Runtime), Precision: cmp.Or(given.Precision, sim.Precision), Virtual: given.Virtual}
+		simulator = experiment.Simulator{GPU: cmp.Or(given.GPU, simulator.GPU), Count: cmp.Or(given.Count, simulator.Count), Model: cmp.Or(given.Model, simulator.Model),
+			Runtime: cmp.Or(given.Runtime, simulator.Runtime), Precision: given.Precision, Options: maps.Clone(given.Options), Profile: given.Profile, Virtual: given.Virtual}
 	}
 	if s.Model != "" {
-		sim.Model = s.Model
+		simulator.Model = s.Model
 	}
-	for name, field := range map[string]*string{"gpu": &sim.GPU, "runtime": &sim.Runtime, "precision": &sim.Precision} {
+	for name, field := range map[string]*string{"gpu": &simulator.GPU, "runtime": &simulator.Runtime, "precision": &simulator.Precision} {
 		if c.IsSet(name) {
 			*field = c.String(name)
 		}
 	}
 	if c.IsSet("gpus") {
-		sim.Count = c.Int("gpus")
+		simulator.Count = c.Int("gpus")
 	}
-	sim.Virtual = sim.Virtual || c.Bool("virtual")
-	s.Simulator, s.Model = &sim, sim.Model
+	for _, setting := range c.StringSlice("sim") {
+		name, value, ok := strings.Cut(setting, "=")
+		if !ok {
+			return usage("--sim %s is no setting; write NAME=VALUE, such as --sim max-seqs=8", setting)
+		}
+		if simulator.Options == nil {
+			simulator.Options = map[string]string{}
+		}
+		simulator.Options[name] = value
+	}
+	if c.IsSet("profile") {
+		var err error
+		if simulator.Profile, err = p.profile(c, c.String("profile")); err != nil {
+			return err
+		}
+	}
+	simulator.Virtual = simulator.Virtual || c.Bool("virtual")
+	simulator.Precision = cmp.Or(simulator.Precision, sim.NativePrecision(simulator.Model))
+	s.Simulator, s.Model = &simulator, simulator.Model
+	return nil
+}
+
+// profile reads the rows that a person adds to the simulated engine's catalogue: from a
+// file, or from the notebook by name.
+func (p *program) profile(c *cli.Context, name string) (string, error) {
+	text, err := os.ReadFile(name)
+	if err == nil {
+		return string(text), nil
+	}
+	if strings.ContainsAny(name, "./") {
+		return "", usage("reading the profile: %w", err)
+	}
+	missing := usage("there is no profile %q in the notebook and no such file; inferbook sim profiles lists them, and inferbook sim calibrate makes one", name)
+	if _, exists, err := p.notebookPath(c); err != nil || !exists {
+		return "", errors.Join(err, missing)
+	}
+	nb, err := p.look(c)
+	if err != nil {
+		return "", err
+	}
+	defer nb.Close()
+	found, err := nb.Profiles(c.Context, name)
+	if err != nil || len(found) == 0 {
+		return "", cmp.Or(err, error(missing))
+	}
+	return found[0].Rows, nil
 }
 
 // declared records what the person says about a real endpoint.

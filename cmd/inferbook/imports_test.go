@@ -16,6 +16,7 @@ var mayImport = map[string][]string{
 	"experiment/store":     {"experiment"},
 	"analysis":             {"experiment"},
 	"runner/sim":           {},
+	"runner/sim/calibrate": {"runner/sim"},
 	"runner/sim/published": {"runner/sim"},
 	"runner/probe":         {"experiment", "runner/sim"},
 	"runner/arrival":       {"experiment"},
@@ -30,7 +31,7 @@ var mayImport = map[string][]string{
 	"reports":              {"analysis", "experiment", "reports/figure"},
 	"notes":                {"experiment"},
 	"cmd/inferbook": {"analysis", "experiment", "experiment/store", "notes", "reports", "reports/figure",
-		"experiment/foreign", "runner", "runner/arrival", "runner/dataset", "runner/lag", "runner/probe", "runner/selftest", "runner/sim", "runner/sim/published", "runner/stamp", "runner/workload"},
+		"experiment/foreign", "runner", "runner/arrival", "runner/dataset", "runner/lag", "runner/probe", "runner/selftest", "runner/sim", "runner/sim/calibrate", "runner/sim/published", "runner/stamp", "runner/workload"},
 }
 
 // oneDoor names the only package of ours that may import a library itself.

@@ -286,7 +286,11 @@ func interruptible(ctx context.Context, p *program) (context.Context, <-chan str
 // deploymentOf resolves the simulated engine of a specification; an engine that
 // cannot be is the person's to correct.
 func deploymentOf(s experiment.Spec) (sim.Deployment, error) {
-	d, err := runner.SimulatorConfig(*s.Simulator, s.Seed).Resolve()
+	cfg, err := runner.SimulatorConfig(*s.Simulator, s.Seed)
+	if err != nil {
+		return sim.Deployment{}, usage("%w", err)
+	}
+	d, err := cfg.Resolve()
 	if err != nil {
 		return d, usage("%w", err)
 	}

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"maps"
+	"slices"
+	"strings"
+
 	"github.com/urfave/cli/v2"
 
 	"github.com/inferbook/inferbook/experiment"
+	"github.com/inferbook/inferbook/runner/sim"
 )
 
 // Headings of run's flags in its help, in the order in which they are printed.
@@ -103,8 +108,10 @@ func serverFlags(d experiment.Spec) []cli.Flag {
 		&cli.StringFlag{Name: "model", Category: aboutServer, Usage: "the model's `NAME` (default: the only one that the server lists)"},
 		&cli.StringFlag{Name: "gpu", Category: aboutServer, Usage: "with the simulator: the `GPU` to simulate (default a10g); with an endpoint: the GPU you declare it has"},
 		&cli.IntFlag{Name: "gpus", Category: aboutServer, Usage: "`N` GPUs serve the model together (simulator: tensor parallel)", Value: 1},
-		&cli.StringFlag{Name: "runtime", Category: aboutServer, Usage: "the `RUNTIME` to simulate (vllm-like, trtllm-like, hf-static), or that you declare"},
-		&cli.StringFlag{Name: "precision", Category: aboutServer, Usage: "the `PRECISION` to simulate (bf16, fp8), or that you declare"},
+		&cli.StringFlag{Name: "runtime", Category: aboutServer, Usage: "the `RUNTIME` to simulate (vllm-like, sglang-like, trtllm-like, nim-like, hf-static; inferbook sim runtimes lists them), or that you declare"},
+		&cli.StringFlag{Name: "precision", Category: aboutServer, Usage: "the `PRECISION` to simulate (bf16, fp8, nvfp4, int4, mxfp4; default: the model's own), or that you declare"},
+		&cli.StringSliceFlag{Name: "sim", Category: aboutServer, Usage: "a setting of the simulated engine, `NAME=VALUE` (may be repeated): " + strings.Join(slices.Sorted(maps.Keys(sim.Options())), ", ")},
+		&cli.StringFlag{Name: "profile", Category: aboutServer, Usage: "simulate with your own rows of GPUs, models, runtimes and fits: a `NAME` in the notebook, or a YAML file"},
 		&cli.Float64Flag{Name: "accept-time-scale", Category: aboutServer, Usage: "measure a simulated engine whose clock is scaled by `K`, and record that (otherwise such a server is refused)"},
 		&cli.BoolFlag{Name: "virtual", Category: aboutServer, Usage: "simulate in virtual time: no HTTP, no waiting"},
 	}

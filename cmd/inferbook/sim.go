@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os/signal"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -42,7 +42,8 @@ func (p *program) simCommand() *cli.Command {
 			{Name: "profile", Usage: "one deployment, with every figure and where it comes from",
 				UsageText: examples("inferbook sim profile --gpu h100-sxm --gpus 4 --model llama-3.1-70b --precision fp8"),
 				Flags:     append(deploymentFlags(), jsonFlag()), Action: p.simProfile},
-			p.simPublishedCommand(),
+			p.simPublishedCommand(), p.simCalibrateCommand(),
+			{Name: "profiles", Usage: "the profiles that were fitted in this notebook", UsageText: examples("inferbook sim profiles"), Flags: []cli.Flag{jsonFlag(), dbFlag()}, Action: p.simProfiles},
 			p.simBenchCommand(),
 		},
 	}
@@ -55,19 +56,23 @@ func deploymentFlags() []cli.Flag {
 		&cli.IntFlag{Name: "gpus", Usage: "`N` of them, tensor parallel", Value: 1},
 		&cli.StringFlag{Name: "model", Usage: "the `MODEL`", Value: "llama-3.1-8b"},
 		&cli.StringFlag{Name: "runtime", Usage: "the `RUNTIME`; inferbook sim runtimes lists them", Value: "vllm-like"},
-		&cli.StringFlag{Name: "precision", Usage: "the `PRECISION`: bf16 or fp8", Value: "bf16"},
-		&cli.IntFlag{Name: "max-seqs", Usage: "at most `N` requests in a batch", DefaultText: "the runtime's own"},
-		&cli.IntFlag{Name: "token-budget", Usage: "at most `N` tokens in a step", DefaultText: "the runtime's own"},
-		&cli.IntFlag{Name: "max-model-len", Usage: "at most `N` tokens of prompt and answer", DefaultText: "what model and memory allow"},
-		&cli.Float64Flag{Name: "memory-utilization", Usage: "`SHARE` of each GPU's memory that is used", DefaultText: "the runtime's own"},
-		&cli.Float64Flag{Name: "other-memory", Usage: "`GB` of each GPU that neither weights nor keys and values have", DefaultText: "the runtime's own"},
+		&cli.StringFlag{Name: "precision", Usage: "the `PRECISION`: " + strings.Join(sim.Precisions(), ", "), DefaultText: "the model's own"},
+		&cli.StringFlag{Name: "max-seqs", Usage: "at most `N` requests in a batch", DefaultText: "the runtime's own"},
+		&cli.StringFlag{Name: "token-budget", Usage: "at most `N` tokens in a step", DefaultText: "the runtime's own"},
+		&cli.StringFlag{Name: "max-model-len", Usage: "at most `N` tokens of prompt and answer", DefaultText: "what model and memory allow"},
+		&cli.StringFlag{Name: "memory-utilization", Usage: "`SHARE` of each GPU's memory that is used", DefaultText: "the runtime's own"},
+		&cli.StringFlag{Name: "other-memory", Usage: "`GB` of each GPU that neither weights nor keys and values have", DefaultText: "the runtime's own"},
 		&cli.StringFlag{Name: "prefix-caching", Usage: "`on` or off", DefaultText: "as the runtime has it"},
 		&cli.StringFlag{Name: "speculate", Usage: "speculative decoding: `K:ACCEPTANCE[:DRAFT-SHARE]`, such as 3:0.7 or 5:0.8:0.1"},
-		&cli.IntFlag{Name: "replicas", Usage: "`N` engines alike behind one router", Value: 1},
-		&cli.StringFlag{Name: "router", Usage: "how requests go to them: `NAME` of " + strings.Join(sim.Routers(), ", "), Value: sim.RoundRobin},
+		&cli.StringFlag{Name: "replicas", Usage: "`N` engines alike behind one router", DefaultText: "1"},
+		&cli.StringFlag{Name: "router", Usage: "how requests go to them: `NAME` of " + strings.Join(sim.Routers(), ", "), DefaultText: sim.RoundRobin},
+		&cli.StringFlag{Name: "step-jitter", Usage: "spread `σ` of a step's time, lognormal", DefaultText: "0"},
 		&cli.Uint64Flag{Name: "seed", Usage: "`N` that fixes everything random", Value: 1},
-		&cli.Float64Flag{Name: "step-jitter", Usage: "spread `σ` of a step's time, lognormal"},
 		&cli.StringFlag{Name: "served-name", Usage: "the model's `NAME` in the API", DefaultText: "the model's own"},
+		&cli.StringSliceFlag{Name: "sim", Usage: "any setting, as run has it: `NAME=VALUE` (may be repeated): " + strings.Join(slices.Sorted(maps.Keys(sim.Options())), ", ")},
+		&cli.StringFlag{Name: "profile", Usage: "your own rows of GPUs, models, runtimes and fits: a `NAME` in the notebook, or a YAML file"},
+		&cli.StringFlag{Name: "profile-rows", Hidden: true},
+		dbFlag(),
 	}
 }
 
@@ -82,44 +87,34 @@ func servingFlags() []cli.Flag {
 	}
 }
 
-// simConfig reads the deployment flags.
-func simConfig(c *cli.Context) (sim.Config, error) {
-	cfg := sim.Config{GPU: c.String("gpu"), Count: c.Int("gpus"), Model: c.String("model"), Runtime: c.String("runtime"),
-		Precision: c.String("precision"), MaxSeqs: c.Int("max-seqs"), TokenBudget: c.Int("token-budget"), MaxModelLen: c.Int("max-model-len"),
-		MemoryUtilization: c.Float64("memory-utilization"), OtherMemoryGB: c.Float64("other-memory"), PrefixCaching: c.String("prefix-caching"),
-		Replicas: c.Int("replicas"), Router: c.String("router"), Seed: c.Uint64("seed"), Jitter: c.Float64("step-jitter"), ServedName: c.String("served-name")}
-	if !slices.Contains(sim.Routers(), cfg.Router) {
-		return cfg, usage("--router is %q; it is one of %s", cfg.Router, strings.Join(sim.Routers(), ", "))
-	}
-	if cfg.Replicas < 1 {
-		return cfg, usage("--replicas is %d; write 1 or more", cfg.Replicas)
-	}
-	var err error
-	cfg.Speculation, err = parseSpeculation(c.String("speculate"))
-	return cfg, err
-}
-
-// parseSpeculation reads K:ACCEPTANCE[:DRAFT-SHARE]; an empty text is none.
-func parseSpeculation(text string) (sim.Speculation, error) {
-	var s sim.Speculation
-	if text == "" {
-		return s, nil
-	}
-	fields := strings.Split(text, ":")
-	wrong := usage("--speculate is %q; write K:ACCEPTANCE or K:ACCEPTANCE:DRAFT-SHARE, such as 3:0.7 or 5:0.8:0.1", text)
-	if len(fields) < 2 || len(fields) > 3 {
-		return s, wrong
-	}
-	var err error
-	if s.Tokens, err = strconv.Atoi(fields[0]); err != nil || s.Tokens < 1 {
-		return s, wrong
-	}
-	for i, to := range []*float64{&s.Acceptance, &s.DraftShare}[:len(fields)-1] {
-		if *to, err = strconv.ParseFloat(fields[i+1], 64); err != nil {
-			return s, wrong
+// simConfig gives the engine that the flags of sim ask for.
+func (p *program) simConfig(c *cli.Context) (sim.Config, error) {
+	cfg := sim.Config{GPU: c.String("gpu"), Count: c.Int("gpus"), Model: c.String("model"), Runtime: c.String("runtime"), Precision: c.String("precision"),
+		Seed: c.Uint64("seed"), ServedName: c.String("served-name"), Profiles: c.String("profile-rows")}
+	if c.IsSet("profile") {
+		var err error
+		if cfg.Profiles, err = p.profile(c, c.String("profile")); err != nil {
+			return cfg, err
 		}
 	}
-	return s, nil
+	for _, name := range slices.Sorted(maps.Keys(sim.Options())) {
+		if !c.IsSet(name) { // not every setting has a flag of its own
+			continue
+		}
+		if err := cfg.Set(name, c.String(name)); err != nil {
+			return cfg, usage("%w", err)
+		}
+	}
+	for _, setting := range c.StringSlice("sim") {
+		name, value, ok := strings.Cut(setting, "=")
+		if !ok {
+			return cfg, usage("--sim %s is no setting; write NAME=VALUE, such as --sim max-seqs=8", setting)
+		}
+		if err := cfg.Set(name, value); err != nil {
+			return cfg, usage("%w", err)
+		}
+	}
+	return cfg, nil
 }
 
 // simServing reads the serving flags.
@@ -140,9 +135,9 @@ func simServing(c *cli.Context) (sim.Serving, error) {
 
 func (p *program) simAction(c *cli.Context) error {
 	if c.NArg() > 0 {
-		return usage("sim takes no argument, and was given %s; its commands are bench, faults, gpus, models, profile, published and runtimes", strings.Join(c.Args().Slice(), " "))
+		return usage("sim takes no argument, and was given %s; its commands are bench, calibrate, faults, gpus, models, profile, profiles, published and runtimes", strings.Join(c.Args().Slice(), " "))
 	}
-	cfg, err := simConfig(c)
+	cfg, err := p.simConfig(c)
 	if err != nil {
 		return err
 	}

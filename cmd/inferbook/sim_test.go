@@ -68,23 +68,6 @@ func TestLatenessIsRecorded(t *testing.T) {
 	}
 }
 
-func TestParseSpeculation(t *testing.T) {
-	for text, want := range map[string]sim.Speculation{
-		"":          {},
-		"3:0.7":     {Tokens: 3, Acceptance: .7},
-		"5:0.8:0.1": {Tokens: 5, Acceptance: .8, DraftShare: .1},
-	} {
-		if got, err := parseSpeculation(text); err != nil || got != want {
-			t.Errorf("%q: %+v, %v; want %+v", text, got, err, want)
-		}
-	}
-	for _, text := range []string{"3", "x:0.7", "3:y", "3:0.7:z", "3:0.7:0.1:1", "0:0.5", ":"} {
-		if _, err := parseSpeculation(text); err == nil {
-			t.Errorf("%q is taken", text)
-		}
-	}
-}
-
 // The figures of a profile are the leaves of its JSON, in its order.
 func TestFigures(t *testing.T) {
 	got, err := figures(struct {

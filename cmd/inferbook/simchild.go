@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,7 +36,14 @@ type simReady struct {
 
 // simulatorArgs are the flags that make `inferbook sim` what a specification asks for.
 func simulatorArgs(s experiment.Simulator, seed uint64) []string {
-	return []string{"--gpu", s.GPU, "--gpus", fmt.Sprint(s.Count), "--model", s.Model, "--runtime", s.Runtime, "--precision", s.Precision, "--seed", fmt.Sprint(seed)}
+	args := []string{"--gpu", s.GPU, "--gpus", fmt.Sprint(s.Count), "--model", s.Model, "--runtime", s.Runtime, "--precision", s.Precision, "--seed", fmt.Sprint(seed)}
+	for _, name := range slices.Sorted(maps.Keys(s.Options)) {
+		args = append(args, "--sim", name+"="+s.Options[name])
+	}
+	if s.Profile != "" {
+		args = append(args, "--profile-rows", s.Profile)
+	}
+	return args
 }
 
 // startSimulator starts the child with flags of sim and waits until it listens.

@@ -15,7 +15,7 @@ import (
 // simProfile prints a deployment as it would be simulated: each figure of it, by the
 // names that it has in JSON.
 func (p *program) simProfile(c *cli.Context) error {
-	cfg, err := simConfig(c)
+	cfg, err := p.simConfig(c)
 	if err != nil {
 		return err
 	}

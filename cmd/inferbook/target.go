@@ -152,7 +152,9 @@ func (p *program) hintUnlisted(s *experiment.Spec, listed []string) {
 
 // resolveSimulator starts the simulated engine, or sets it up for virtual time.
 func (p *program) resolveSimulator(c *cli.Context, s *experiment.Spec, t *target) error {
-	simulatorOf(c, s)
+	if err := p.simulatorOf(c, s); err != nil {
+		return err
+	}
 	if s.Simulator.Virtual {
 		if err := virtualEnvironment(s, &t.env); err != nil {
 			return err

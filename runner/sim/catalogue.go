@@ -160,6 +160,16 @@ func Models() []Model { return slices.Clone(Builtin().Models) }
 // Runtimes gives the catalogue of runtimes.
 func Runtimes() []Runtime { return slices.Clone(Builtin().Runtimes) }
 
+// NativePrecision is the precision that a built-in model's weights are published in; bf16
+// for any other.
+func NativePrecision(model string) string {
+	m, err := Builtin().model(model)
+	if err != nil || m.Native == "" {
+		return bf16
+	}
+	return m.Native
+}
+
 func (c *Catalogue) gpu(name string) (GPU, error) {
 	return find(c.GPUs, func(g GPU) string { return g.Name }, "GPU", name)
 }

@@ -126,11 +126,11 @@ func TestCalibrationIsOfThePart(t *testing.T) {
 		fit  string
 		want string
 	}{
-		{"the runtime, generation and family that were fitted", Config{GPU: "h200-sxm"}, "vllm-hopper", "fitted: time per token ±5.5 % on average, 9 in 10 within ±11 %; TTFT ±7.6 % of 60 published rows"},
+		{"the runtime, generation and family that were fitted", Config{GPU: "h200-sxm"}, "vllm-hopper", "fitted: time per token ±5.5 % on average, 9 in 10 within ±11 %; TTFT ±7.6 % of 60 measured rows"},
 		{"another family with that fit", Config{GPU: "h100-sxm", Model: "qwen3-32b", Count: 2}, "vllm-hopper", "checked: time per token ±5.3 %"},
 		{"without the fit its error is not known", Config{GPU: "h200-sxm", Unfitted: true}, "", "uncalibrated"},
 		{"a family that was left out", Config{GPU: "h100-sxm", Model: "mixtral-8x7b", Count: 2}, "", "uncalibrated"},
-		{"a GPU with one curve", Config{}, "", "checked: time per token ±9.1 % on average of 3 published rows"},
+		{"a GPU with one curve", Config{}, "", "checked: time per token ±9.1 % on average of 3 measured rows"},
 		{"a GPU without any", Config{GPU: "rtx-4090"}, "", "uncalibrated"},
 		{"a runtime without any", Config{GPU: "h100-sxm", Runtime: "hf-static"}, "", "uncalibrated"},
 		{"a link without measurements", Config{GPU: "a10g", Count: 2}, "", "uncalibrated"},

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -147,11 +146,7 @@ func (d *Deployment) fit(c *Catalogue) {
 	}
 	d.Fit = f.Name
 	d.Runtime.setConstants(f.Constants)
-	for _, k := range []*Kernels{&d.GPU.Kernels.BF16, &d.GPU.Kernels.FP8, &d.GPU.Kernels.FP4} {
-		if *k != (Kernels{}) {
-			k.Memory, k.Compute = cmp.Or(f.Memory, k.Memory), cmp.Or(f.Compute, k.Compute)
-		}
-	}
+	d.setShares(f.Memory, f.Compute)
 }
 
 // trust says how far the deployment's times may be trusted.
@@ -166,7 +161,7 @@ func (d *Deployment) trust(c *Catalogue) Check {
 // String is the label that goes with every figure: how far to trust it, and why.
 func (k Check) String() string {
 	if k.Status == Uncalibrated || k.Status == "" {
-		return string(Uncalibrated) + ": no published run was held against this runtime, GPU and model; take ranking and order of magnitude only"
+		return string(Uncalibrated) + ": no measured run was held against this runtime, GPU and model; take ranking and order of magnitude only"
 	}
 	percent := func(v float64) string { return fmt.Sprintf("±%.2g %%", 100*v) }
 	var says []string
@@ -183,9 +178,9 @@ func (k Check) String() string {
 	if k.Throughput > 0 {
 		says = append(says, "throughput "+percent(k.Throughput))
 	}
-	rows := fmt.Sprintf("%d published rows", k.Rows)
+	rows := fmt.Sprintf("%d measured rows", k.Rows)
 	if k.Rows == 1 {
-		rows = "one published row"
+		rows = "one measured row"
 	}
 	return fmt.Sprintf("%s: %s of %s (%s)", k.Status, strings.Join(says, "; "), rows, k.Basis)
 }

@@ -64,7 +64,7 @@ func TestMetrics(t *testing.T) {
 			"inferbook_simulated": 1, "vllm:num_requests_running": 0, "vllm:num_requests_waiting": 0, "vllm:kv_cache_usage_perc": 0,
 			"vllm:prompt_tokens_total": 300, "vllm:generation_tokens_total": 33, "vllm:num_preemptions_total": 0,
 			"vllm:request_generation_tokens": 33, "vllm:e2e_request_latency_seconds": e2e, "sim_step_lateness_seconds": 0,
-			"vllm:cache_config_info":          1,
+			"vllm:cache_config_info": 1,
 			// All prompts begin alike, with six blocks of sixteen tokens.
 			"vllm:prompt_tokens_cached_total": 192, "vllm:prefix_cache_hits_total": 288, "vllm:prefix_cache_queries_total": 2300, "vllm:request_prefill_kv_computed_tokens": 2012, "sim_time_scale": 1,
 			"vllm:spec_decode_num_drafts_total": 0, "vllm:spec_decode_num_draft_tokens_total": 0, "vllm:spec_decode_num_accepted_tokens_total": 0,
