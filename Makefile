@@ -72,7 +72,7 @@ race:
 # race detector, and skip there.
 theory: export CGO_CFLAGS := -O1 -w
 theory:
-	$(GO) test ./runner ./cmd/inferbook -run 'TestWaitsAreThoseOfTheory|TestSearchFindsTheCapacity'
+	$(GO) test ./runner ./runner/capacity ./cmd/inferbook -run 'TestWaitsAreThoseOfTheory|TestCapacityIsThatOfTheory|TestSearchFindsTheCapacity'
 	$(GO) test ./runner/sim/published
 
 # Every fuzz target of every package, one after the other. The fuzzers are built

@@ -20,6 +20,7 @@ import (
 type eventParser struct {
 	line    []byte // the start of a line whose end has not come
 	data    []byte // the data lines of the open event, each followed by \n
+	held    []byte // the only data line of the open event, in place of data while feed has its bytes; empty = none
 	name    []byte // the event field of the open event
 	afterCR bool   // the last line ended with \r: a \n that follows belongs to it
 	bom     int    // bytes of the byte order mark matched so far
@@ -46,20 +47,30 @@ func (p *eventParser) feed(b []byte, emit func(name, data []byte) bool) {
 		end := lineEnd(b)
 		if end < 0 {
 			p.line = append(p.line, b...)
-			return
+			break
 		}
 		line := b[:end]
 		p.afterCR = b[end] == '\r'
 		b = b[end+1:]
-		if len(p.line) > 0 {
+		stays := len(p.line) == 0
+		if !stays {
 			p.line = append(p.line, line...)
 			line = p.line
 		}
-		more := p.take(line, emit)
+		more := p.take(line, stays, emit)
 		p.line = p.line[:0]
 		if !more {
 			return
 		}
+	}
+	p.release()
+}
+
+// release moves the held line into data, before its bytes go or another line comes.
+func (p *eventParser) release() {
+	if len(p.held) > 0 {
+		p.data = append(append(p.data, p.held...), '\n')
+		p.held = nil
 	}
 }
 
@@ -92,14 +103,17 @@ func lineEnd(b []byte) int {
 	return lf
 }
 
-// take interprets one whole line, and reports whether to go on.
-func (p *eventParser) take(line []byte, emit func(name, data []byte) bool) bool {
+// take interprets one whole line, and reports whether to go on. The line stays
+// where it is until feed returns, or does not.
+func (p *eventParser) take(line []byte, stays bool, emit func(name, data []byte) bool) bool {
 	if len(line) == 0 {
 		more := true
-		if n := len(p.data); n > 0 {
+		if len(p.held) > 0 {
+			more = emit(p.name, p.held)
+		} else if n := len(p.data); n > 0 {
 			more = emit(p.name, p.data[:n-1])
 		}
-		p.data, p.name = p.data[:0], p.name[:0]
+		p.held, p.data, p.name = nil, p.data[:0], p.name[:0]
 		return more
 	}
 	field, value, _ := bytes.Cut(line, []byte{':'})
@@ -108,6 +122,11 @@ func (p *eventParser) take(line []byte, emit func(name, data []byte) bool) bool 
 	}
 	switch string(field) {
 	case "data":
+		if stays && len(value) > 0 && len(p.held) == 0 && len(p.data) == 0 {
+			p.held = value
+			break
+		}
+		p.release()
 		p.data = append(append(p.data, value...), '\n')
 	case "event":
 		p.name = append(p.name[:0], value...)
@@ -227,7 +246,7 @@ func (s *stream) event(name, data []byte, at arrival) bool {
 	data = bytes.TrimSpace(data)
 	if string(data) == "[DONE]" {
 		s.done = true
-		s.out = append(s.out, "data: [DONE]\n"...)
+		s.out = append(s.out, "data:[DONE]\n"...)
 		s.end(at.at, io.EOF)
 		return false
 	}
@@ -240,7 +259,7 @@ func (s *stream) event(name, data []byte, at arrival) bool {
 	if len(data) == 0 || named && data[0] != '{' {
 		return true // a heartbeat: "event: ping" with a time, or no data at all
 	}
-	s.out = append(s.out, "data: "...)
+	s.out = append(s.out, "data:"...) // without the space that may follow, which would only be taken off again
 	start := len(s.out)
 	if bytes.HasPrefix(data, []byte(`{"error":`)) {
 		// This is "error": null beside a chunk. go-openai looks at the first

@@ -219,7 +219,7 @@ func TestVirtualEqualsHTTP(t *testing.T) {
 				// Of requests that leave at one instant, goroutines decide which one is counted first.
 				unset := cmpopts.IgnoreFields(experiment.Sample{}, "Seq", "Connected", "Headers", "HTTPStatus", "Protocol", "Reused")
 				byWorker := cmpopts.SortSlices(func(a, b experiment.Sample) bool {
-					return stdcmp.Or(stdcmp.Compare(a.Worker, b.Worker), stdcmp.Compare(a.Sent, b.Sent)) < 0
+					return stdcmp.Or(stdcmp.Compare(a.Worker, b.Worker), stdcmp.Compare(a.Sent, b.Sent), stdcmp.Compare(a.Scheduled, b.Scheduled), stdcmp.Compare(a.Session, b.Session), stdcmp.Compare(a.Turn, b.Turn)) < 0
 				})
 				// Whether a token of the very instant of a cancellation is still seen is a matter of luck.
 				for _, sink := range []*driveSink{want, stack.sink} {

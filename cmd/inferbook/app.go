@@ -36,6 +36,7 @@ ENVIRONMENT
   NO_COLOR           no colour
 `
 
+// A subcommand has no categories of flags, which cli makes for the commands of the app alone.
 const commandHelp = `{{.HelpName}}: {{.Usage}}
 
 EXAMPLES
@@ -44,6 +45,9 @@ EXAMPLES
 {{.Description}}
 {{end}}{{if .VisibleFlags}}{{range .VisibleFlagCategories}}
 {{if .Name}}{{slice .Name 2}}{{else}}FLAGS{{end}}{{range .Flags}}
+  {{.}}{{end}}
+{{else}}
+FLAGS{{range .VisibleFlags}}
   {{.}}{{end}}
 {{end}}{{end}}`
 

@@ -26,12 +26,13 @@ var mayImport = map[string][]string{
 	"runner/stamp":         {},
 	"runner/selftest":      {"experiment", "runner", "runner/arrival", "runner/dataset", "runner/lag", "runner/sim", "runner/stamp", "runner/workload"},
 	"runner":               {"experiment", "runner/arrival", "runner/dataset", "runner/lag", "runner/sim", "runner/stamp", "runner/workload"},
+	"runner/capacity":      {"analysis", "experiment", "runner/arrival", "runner/sim"},
 	"experiment/foreign":   {"experiment"},
 	"reports/figure":       {"analysis", "experiment"},
 	"reports":              {"analysis", "experiment", "reports/figure"},
 	"notes":                {"experiment"},
 	"cmd/inferbook": {"analysis", "experiment", "experiment/store", "notes", "reports", "reports/figure",
-		"experiment/foreign", "runner", "runner/arrival", "runner/dataset", "runner/lag", "runner/probe", "runner/selftest", "runner/sim", "runner/sim/calibrate", "runner/sim/published", "runner/stamp", "runner/workload"},
+		"experiment/foreign", "runner", "runner/arrival", "runner/capacity", "runner/dataset", "runner/lag", "runner/probe", "runner/selftest", "runner/sim", "runner/sim/calibrate", "runner/sim/published", "runner/stamp", "runner/workload"},
 }
 
 // oneDoor names the only package of ours that may import a library itself.

@@ -42,7 +42,7 @@ func (p *program) simCommand() *cli.Command {
 			{Name: "profile", Usage: "one deployment, with every figure and where it comes from",
 				UsageText: examples("inferbook sim profile --gpu h100-sxm --gpus 4 --model llama-3.1-70b --precision fp8"),
 				Flags:     append(deploymentFlags(), jsonFlag()), Action: p.simProfile},
-			p.simPublishedCommand(), p.simCalibrateCommand(),
+			p.simCapacityCommand(), p.simPublishedCommand(), p.simCalibrateCommand(),
 			{Name: "profiles", Usage: "the profiles that were fitted in this notebook", UsageText: examples("inferbook sim profiles"), Flags: []cli.Flag{jsonFlag(), dbFlag()}, Action: p.simProfiles},
 			p.simBenchCommand(),
 		},
@@ -135,7 +135,7 @@ func simServing(c *cli.Context) (sim.Serving, error) {
 
 func (p *program) simAction(c *cli.Context) error {
 	if c.NArg() > 0 {
-		return usage("sim takes no argument, and was given %s; its commands are bench, calibrate, faults, gpus, models, profile, profiles, published and runtimes", strings.Join(c.Args().Slice(), " "))
+		return usage("sim takes no argument, and was given %s; its commands are bench, calibrate, capacity, faults, gpus, models, profile, profiles, published and runtimes", strings.Join(c.Args().Slice(), " "))
 	}
 	cfg, err := p.simConfig(c)
 	if err != nil {

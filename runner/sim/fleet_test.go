@@ -10,7 +10,7 @@ import (
 func TestRouters(t *testing.T) {
 	at := func(i int) time.Duration { return time.Duration(i) * 10 * time.Millisecond }
 	replicas := func(router string, requests ...Request) (out []int) {
-		d := resolve(t, Config{GPU: "h100-sxm", Replicas: 3, Router: router})
+		d := resolve(t, Config{GPU: "h100-sxm", Replicas: 3, Router: router, Unfitted: true})
 		for i := range requests {
 			requests[i].ID, requests[i].Arrive = fmt.Sprint(i), at(i)
 		}

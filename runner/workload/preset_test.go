@@ -16,7 +16,8 @@ func TestPresets(t *testing.T) {
 		"chat-200-200": {200, 200}, "chat-200-5": {200, 5}, "chat-1000-200": {1000, 200}, "chat-200-1000": {200, 1000},
 		"infx-1k-1k": {922, 922}, "infx-1k-8k": {922, 7373}, "infx-8k-1k": {7373, 922}, // 90 % of nominal
 		"azure-chat": {1155, 211}, "azure-code": {2048, 28}, "mooncake-conversation": {12035, 343},
-		"mooncake-toolagent": {8596, 182}, "sharegpt": {230, 250}, "head-of-line": {64, 170.0 / 8},
+		"mooncake-toolagent": {8596, 182}, "mooncake-synthetic": {15325, 149}, "arxiv-summarization": {2588, 291},
+		"burstgpt-model": {101.7, 101.7} /* Zipf's law with exponent 1.1 up to 1,023 */, "sharegpt": {230, 250}, "head-of-line": {64, 170.0 / 8},
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, p := range Presets() {
