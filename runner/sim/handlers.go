@@ -194,11 +194,6 @@ func (s *Server) config(w http.ResponseWriter, _ *http.Request) {
 	}{true, version, s.d.Profile(), s.pace.scale, s.maxQueue, faults, s.Pace(), s.d})
 }
 
-// reportPace answers with how well the server keeps its own time.
-func (s *Server) reportPace(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, s.Pace())
-}
-
 // request answers with the truth about one finished request.
 func (s *Server) request(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
