@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"math"
 	"slices"
@@ -155,4 +157,59 @@ func TestMetricNames(t *testing.T) {
 			t.Errorf("%s is told of the engines %v", tc.name, engines)
 		}
 	}
+}
+
+// Replicas, drafts and the prefix cache are told of as they were: the sums over the
+// engines are those of the truths.
+func TestMetricsOfReplicas(t *testing.T) {
+	inBubble(t, Config{Replicas: 2, Speculation: Speculation{Tokens: 3, Acceptance: .7}}, func(t *testing.T, l *lab) {
+		for i := range 4 {
+			if got, err := l.stream(fmt.Sprint(i), chatBody(200, 40)); err != nil || len(got.content) != 40 || got.account.Replica != i%2 {
+				t.Fatalf("%d tokens by replica %d: %v", len(got.content), got.account.Replica, err)
+			}
+		}
+		resp, err := l.client.Get("http://sim/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		parser := expfmt.NewTextParser(model.LegacyValidation)
+		got, err := parser.TextToMetricFamilies(bytes.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := func(name string) (total float64, least float64) {
+			least = math.Inf(1)
+			for _, m := range got["vllm:"+name].GetMetric() {
+				v := m.GetCounter().GetValue()
+				total, least = total+v, min(least, v)
+			}
+			return total, least
+		}
+		cached := 0
+		for _, tr := range l.server.Truths() {
+			cached += tr.CachedTokens
+		}
+		for name, want := range map[string]float64{"generation_tokens_total": 160, "prompt_tokens_total": 800, "prompt_tokens_cached_total": float64(cached), "prefix_cache_hits_total": float64(cached)} {
+			if total, least := sum(name); total != want || least == 0 {
+				t.Errorf("%s is %g with %g at the least, want %g", name, total, least, want)
+			}
+		}
+		drafts, _ := sum("spec_decode_num_drafts_total")
+		drafted, _ := sum("spec_decode_num_draft_tokens_total")
+		passed, _ := sum("spec_decode_num_accepted_tokens_total")
+		if cached == 0 || drafts == 0 || drafted < drafts || passed == 0 || passed > drafted {
+			t.Errorf("%d cached tokens, %g drafts of %g tokens, of which %g were accepted", cached, drafts, drafted, passed)
+		}
+		var page struct{ Steps []Step }
+		l.get(t, "/sim/steps", &page)
+		replicas := map[int]int{}
+		for _, step := range page.Steps {
+			replicas[step.Replica]++
+		}
+		if len(replicas) != 2 {
+			t.Errorf("the log has steps of the replicas %v", replicas)
+		}
+	})
 }
