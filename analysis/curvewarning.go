@@ -34,6 +34,9 @@ func curveWarnings(e *experiment.Experiment, c *Curve) []string {
 			w += " Its calibration: " + strings.TrimSuffix(cal.Value, ".") + "."
 		}
 		out = append(out, w)
+		if t := e.Environment.Scaled(); t != "" {
+			out = append(out, "The simulated engine's clock was "+t+": every time here is the engine's divided by that factor, and every rate its rate times it.")
+		}
 	}
 	if len(c.Levels) == 0 {
 		return append(out, "There is no point to make a curve from.")

@@ -45,6 +45,9 @@ func TestScaledSimulatorIsNotMistaken(t *testing.T) {
 			t.Errorf("what is printed does not say that time was scaled:\n%s", text)
 		}
 	}
+	if !strings.Contains(out, "clock was scaled ×20: every time here is the engine's divided by that factor") {
+		t.Errorf("what this cannot support says nothing of the scale:\n%s", out)
+	}
 	nb, err := store.Open(t.Context(), db, store.Options{ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
