@@ -189,7 +189,7 @@ func costWarnings(c *Curve, l *Level, p *experiment.Price) []string {
 	var out []string
 	say := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
 	if c.Simulated {
-		say("The throughput is that of the simulated engine, so this is no cost of real hardware.")
+		say("The throughput is that of the simulated engine, so this is no cost of real hardware.%s", c.calibration())
 	}
 	if !(l.OutputThroughput.Value > 0) {
 		say("The level %s has no output throughput, so a token of it has no cost.", l.Load)

@@ -20,7 +20,9 @@ type Curve struct {
 	Started      time.Time `json:"started"`   // when the experiment began
 	Hardware     string    `json:"hardware"`  // the fact gpu.model; "" = unknown
 	Simulated    bool      `json:"simulated"` // the target was the simulated engine
-	Levels       []Level   `json:"levels"`
+	// Calibration says how far the simulated engine may be trusted; "" = it was none, or that is not recorded.
+	Calibration string  `json:"calibration,omitempty"`
+	Levels      []Level `json:"levels"`
 
 	// Fit is TPOT = α + β·C over the levels below the admission limit, or below
 	// the first at which requests visibly wait; nil when fewer than three levels
@@ -138,6 +140,9 @@ func NewCurve(e *experiment.Experiment, points []PointSummary) Curve {
 	c := Curve{
 		ExperimentID: e.ID, Title: e.Title(), Label: e.Environment.Label(), Workload: WorkloadText(&e.Spec),
 		Started: e.Started, Simulated: e.Environment.Simulated(),
+	}
+	if cal := e.Environment.Get(experiment.KeyCalibration); cal.Source != experiment.UnknownValue {
+		c.Calibration = cal.Value
 	}
 	if len(points) > 0 && points[0].Point.Load.Variant != "" {
 		c.Variant = points[0].Point.Load.Variant

@@ -25,15 +25,20 @@ func repeatWarning(k int) string {
 	}
 }
 
+// calibration says how far the simulated engine may be trusted, as a further sentence;
+// empty = that is not recorded.
+func (c *Curve) calibration() string {
+	if c.Calibration == "" {
+		return ""
+	}
+	return " Its calibration: " + strings.TrimSuffix(c.Calibration, ".") + "."
+}
+
 // curveWarnings says what the sweep as a whole does not support.
 func curveWarnings(e *experiment.Experiment, c *Curve) []string {
 	var out []string
 	if c.Simulated {
-		w := "Every figure here comes from the simulated engine."
-		if cal := e.Environment.Get(experiment.KeyCalibration); cal.Source != experiment.UnknownValue {
-			w += " Its calibration: " + strings.TrimSuffix(cal.Value, ".") + "."
-		}
-		out = append(out, w)
+		out = append(out, "Every figure here comes from the simulated engine."+c.calibration())
 		if t := e.Environment.Scaled(); t != "" {
 			out = append(out, "The simulated engine's clock was "+t+": every time here is the engine's divided by that factor, and every rate its rate times it.")
 		}

@@ -1,6 +1,8 @@
 package probe
 
 import (
+	"cmp"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -175,8 +177,29 @@ func Simulator(d sim.Deployment) []experiment.Fact {
 		{experiment.KeyRuntimeVersion, "simulation model " + sim.Version()},
 		{experiment.KeyCalibration, d.Calibration},
 		{KeySimulatorProfile, d.Profile()},
+		{"simulator.fit", cmp.Or(d.Fit, "none")},
+		{"simulator.kv_tokens", strconv.Itoa(d.KVTokens)},
+		{"simulator.max_seqs", strconv.Itoa(d.MaxSeqs)},
+		{"simulator.token_budget", strconv.Itoa(d.TokenBudget)},
+		{"simulator.prefix_caching", strconv.FormatBool(d.PrefixCaching)},
+		{"simulator.replicas", replicas(d)},
+		{"simulator.speculation", speculation(d.Speculation)},
 	} {
 		facts = append(facts, experiment.Fact{Key: f.key, Value: f.value, Source: experiment.Simulated})
 	}
 	return facts
+}
+
+func replicas(d sim.Deployment) string {
+	if d.Replicas < 2 {
+		return "1"
+	}
+	return fmt.Sprintf("%d, %s", d.Replicas, d.Router)
+}
+
+func speculation(s sim.Speculation) string {
+	if s.Tokens == 0 {
+		return "off"
+	}
+	return fmt.Sprintf("%d draft tokens, %g accepted, draft model %g of the weights", s.Tokens, s.Acceptance, s.DraftShare)
 }

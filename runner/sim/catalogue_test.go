@@ -132,7 +132,7 @@ func TestCalibrationIsOfThePart(t *testing.T) {
 		{"a family that was left out", Config{GPU: "h100-sxm", Model: "mixtral-8x7b", Count: 2}, "", "uncalibrated"},
 		{"a GPU with one curve", Config{}, "", "checked: time per token ±9.1 % on average of 3 measured rows"},
 		{"a GPU without any", Config{GPU: "rtx-4090"}, "", "uncalibrated"},
-		{"a runtime without any", Config{GPU: "h100-sxm", Runtime: "hf-static"}, "", "uncalibrated"},
+		{"a runtime without any", Config{GPU: "h200-sxm", Runtime: "hf-static"}, "", "uncalibrated"},
 		{"a link without measurements", Config{GPU: "a10g", Count: 2}, "", "uncalibrated"},
 		{"drafts, whose acceptance nobody knows", Config{GPU: "h100-sxm", Speculation: Speculation{Tokens: 3, Acceptance: .7}}, "vllm-hopper", "uncalibrated: the acceptance of drafts is an assumption"},
 	} {

@@ -55,8 +55,8 @@ type delivery struct {
 	tokens            int
 }
 
-func newEngine(f *fleet, replica int, seed uint64, jitter float64) *engine {
-	e := &engine{fleet: f, replica: replica, d: f.d, costs: newCosts(f.d), jitter: func() float64 { return 1 }}
+func newEngine(f *fleet, costs *costs, replica int, seed uint64, jitter float64) *engine {
+	e := &engine{fleet: f, replica: replica, d: f.d, costs: costs, jitter: func() float64 { return 1 }}
 	e.scheduler = newScheduler(f.d, seed, &e.meter.tally)
 	if jitter > 0 {
 		rng := rand.New(rand.NewPCG(seed, 0x736d+uint64(replica)))

@@ -357,3 +357,29 @@ func TestStepCost(t *testing.T) {
 		t.Errorf("a prompt in two chunks has %g pairs, in one %g", half.pairs, whole.pairs)
 	}
 }
+
+// Matrix products of Llama-3.1-8B that were measured for this program on one H100 (cuBLAS
+// of torch 2.11, BF16, weights not in the cache), in µs. The catalogue's shares come from
+// another machine and another library's kernels.
+func TestMatrixProductsOnAnH100(t *testing.T) {
+	d := resolve(t, Config{GPU: "h100-sxm"})
+	k := d.GPU.Kernels.BF16
+	for _, tc := range []struct {
+		n, k   float64
+		micros map[int]float64
+	}{
+		{28672, 4096, map[int]float64{1: 83.6, 8: 84.4, 64: 89.4, 256: 106.1, 1024: 311.9, 4096: 1243.5}},
+		{4096, 14336, map[int]float64{1: 46.1, 8: 46.2, 64: 48.8, 256: 60.3, 1024: 152.4, 4096: 609.2}},
+		{6144, 4096, map[int]float64{1: 24.0, 8: 23.9, 64: 21.0, 256: 23.9, 1024: 69.2, 4096: 277.8}},
+		{128256, 4096, map[int]float64{1: 375.9, 8: 379.5, 64: 389.6, 256: 428.7, 1024: 1404, 4096: 5926}},
+	} {
+		r := roofline{perToken: 2 * tc.n * tc.k / (d.GPU.BF16 * 1e6 * k.Compute), read: 2 * tc.n * tc.k / (d.GPU.BandwidthTBs * 1e6 * k.Memory)}
+		for m, measured := range tc.micros {
+			got := r.time(m) + k.Launch
+			t.Logf("%g × %g, %d tokens: %.1f µs, measured %.1f: %.2f", tc.n, tc.k, m, got, measured, got/measured)
+			if ratio := got / measured; ratio < .8 || ratio > 1.2 {
+				t.Errorf("%g × %g takes %.1f µs for %d tokens, measured %.1f", tc.n, tc.k, got, m, measured)
+			}
+		}
+	}
+}

@@ -47,8 +47,9 @@ type audience interface {
 
 func newFleet(d *Deployment, seed uint64, jitter float64, a audience) *fleet {
 	f := &fleet{d: d, audience: a, times: true, outside: forever}
+	costs := newCosts(d)
 	for i := range max(1, d.Replicas) {
-		f.engines = append(f.engines, newEngine(f, i, seed, jitter))
+		f.engines = append(f.engines, newEngine(f, costs, i, seed, jitter))
 		f.due = append(f.due, forever)
 	}
 	f.router = newRouter(d)

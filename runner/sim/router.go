@@ -53,8 +53,8 @@ func (*leastOutstanding) answered(*sequence) {}
 // prompt's beginning, answers included, so that its cache has it, if that is more than half of the prompt:
 // a system prompt that everybody sends should not draw everybody to one replica.
 // Else it takes the one with the fewest outstanding requests, and so it does where loads
-// have come apart: by 32 requests and half as many again. Both conditions are those of
-// SGLang's router.
+// have come apart: by 64 requests and half as many again, as SGLang's router has it by
+// default, which follows a third of a prompt already.
 type prefixAffinity struct {
 	rest  leastOutstanding
 	size  int
@@ -82,7 +82,7 @@ func (r *prefixAffinity) route(s *sequence, engines []*engine) int {
 		least, most = min(least, e.outstanding), max(most, e.outstanding)
 	}
 	i := 0
-	if 2*found > len(keys) && !(most-least > 32 && 2*most > 3*least) {
+	if 2*found > len(keys) && !(most-least > 64 && 2*most > 3*least) {
 		i = r.index[keys[found-1]].replica
 	} else {
 		i = r.rest.route(s, engines)

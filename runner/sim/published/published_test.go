@@ -51,6 +51,7 @@ func TestLabelsAreThoseOfTheTable(t *testing.T) {
 		"static H100 7B":              {GPU: "h100-sxm", Model: "llama-2-7b", Runtime: "static-graph", Precision: "fp8"},
 		"static L40S 7B FP8":          {GPU: "l40s", Model: "llama-2-7b", Runtime: "static-graph", Precision: "fp8"},
 		"static A100-40 MPT-7B":       {GPU: "a100-40", Model: "mpt-7b", Runtime: "static-graph"},
+		"HF generate H100 8B":         {GPU: "h100-sxm", Runtime: "hf-static"},
 		"vLLM 0.5.4 Mistral-7B burst": {GPU: "h100-sxm", Runtime: "vllm-0.5-like"},
 	} {
 		d, err := cfg.Resolve()
