@@ -39,6 +39,9 @@ func curveWarnings(e *experiment.Experiment, c *Curve) []string {
 	var out []string
 	if c.Simulated {
 		out = append(out, "Every figure here comes from the simulated engine."+c.calibration())
+		if t := e.Environment.Scaled(); t != "" {
+			out = append(out, "The simulated engine's clock was "+t+": every time here is the engine's divided by that factor, and every rate its rate times it.")
+		}
 	}
 	if len(c.Levels) == 0 {
 		return append(out, "There is no point to make a curve from.")

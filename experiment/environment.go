@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -40,7 +41,8 @@ const (
 	KeyOutputControl  = "endpoint.output_control" // what makes its answers as long as was asked
 	KeyDialectName    = "endpoint.kind"           // the dialect that it is spoken to in
 	KeyCalibration    = "simulator.calibration"   // how far the simulator's profile may be trusted
-	KeyTime           = "simulator.time"          // "real" or "virtual"
+	KeyTime           = "simulator.time"          // "real", "virtual", or what [ScaledTime] gives
+	KeyLateness       = "simulator.lateness"      // how well the simulator kept its own time
 )
 
 // Environment is hardware, runtime, model and client: a list of facts sorted by key.
@@ -75,6 +77,23 @@ func (e Environment) Simulated() bool { return e.Get(KeyRuntime).Source == Simul
 // Virtual reports whether the run took place in virtual time.
 func (e Environment) Virtual() bool { return e.Get(KeyTime).Value == "virtual" }
 
+// scaled begins the value of KeyTime of a simulator whose clock is not the real one.
+const scaled = "scaled ×"
+
+// ScaledTime is the value of KeyTime for a simulator whose clock goes so many seconds
+// in a real second.
+func ScaledTime(factor float64) string { return scaled + strconv.FormatFloat(factor, 'g', -1, 64) }
+
+// Scaled says how fast the simulator's clock went, as [ScaledTime] does; empty = it
+// was no simulator, or its time was real or virtual. Times measured there are
+// the engine's divided by the factor.
+func (e Environment) Scaled() string {
+	if v := e.Get(KeyTime).Value; strings.HasPrefix(v, scaled) {
+		return v
+	}
+	return ""
+}
+
 // Label names hardware, runtime and model in one line, and says what is simulated or unknown.
 func (e Environment) Label() string {
 	gpu, n := e.Get(KeyGPUModel), e.Get(KeyGPUCount)
@@ -99,6 +118,9 @@ func (e Environment) Label() string {
 	s := model + " · " + name + " · " + hw
 	if e.Simulated() {
 		s += " · SIMULATED"
+		if t := e.Scaled(); t != "" {
+			s += ", time " + t
+		}
 	}
 	return s
 }

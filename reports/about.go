@@ -73,7 +73,7 @@ func pricesAsOf(m *Material) string {
 }
 
 func simulatedWarning(m *Material) string {
-	var simulated, measured, virtual, trust []string
+	var simulated, measured, virtual, scaled, trust []string
 	for i := range m.Experiments {
 		e := &m.Experiments[i].Experiment
 		if !e.Environment.Simulated() {
@@ -83,6 +83,9 @@ func simulatedWarning(m *Material) string {
 		simulated = append(simulated, e.Alias())
 		if e.Environment.Virtual() {
 			virtual = append(virtual, e.Alias())
+		}
+		if t := e.Environment.Scaled(); t != "" {
+			scaled = append(scaled, e.Alias()+" ("+t+")")
 		}
 		f := e.Environment.Get(experiment.KeyCalibration)
 		if s := strings.TrimRight(inline(f.Value), "."); f.Source != experiment.UnknownValue && !slices.Contains(trust, s) {
@@ -103,6 +106,9 @@ func simulatedWarning(m *Material) string {
 		s += " All of it ran in virtual time, without HTTP and without a network."
 	case len(virtual) > 0:
 		s += fmt.Sprintf(" %s ran in virtual time, without HTTP and without a network.", listing(virtual))
+	}
+	if len(scaled) > 0 {
+		s += fmt.Sprintf(" **The simulator's clock was scaled in %s**: times there are the engine's divided by that factor.", listing(scaled))
 	}
 	if len(trust) > 0 {
 		s += " Calibration of the simulator: " + strings.Join(trust, "; ") + "."

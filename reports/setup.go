@@ -126,6 +126,9 @@ func targetCell(it *Item) string {
 		if e.Environment.Virtual() {
 			return "simulated engine, in virtual time, no HTTP"
 		}
+		if t := e.Environment.Scaled(); t != "" {
+			return "simulated engine, over HTTP, its clock " + t
+		}
 		return "simulated engine, over HTTP on this machine"
 	}
 	f := e.Environment.Get(experiment.KeyEndpoint)

@@ -168,19 +168,23 @@ func (p *program) drive(ctx context.Context, s *session, key string) (status exp
 	// What was measured is kept whatever happened to the run, so from here on
 	// the run's own context no longer counts.
 	keep := context.WithoutCancel(ctx)
-	err = errors.Join(err, w.Close(keep), s.keepDialect(keep))
+	p.findPace(keep, s)
+	err = errors.Join(err, w.Close(keep), s.keepFindings(keep))
 	if err != nil && status == experiment.Complete {
 		status = experiment.Failed
 	}
 	return status, errors.Join(err, s.nb.FinishExperiment(keep, s.exp.ID, status))
 }
 
-// keepDialect records what the client had to do differently for this server.
-func (s *session) keepDialect(ctx context.Context) error {
-	if s.client == nil || len(s.client.Fallbacks()) == 0 {
+// keepFindings records what was found out during the run: what the client had to do
+// differently for this server, and how well a simulator kept its time.
+func (s *session) keepFindings(ctx context.Context) error {
+	if s.client == nil {
 		return nil
 	}
-	s.exp.Environment.Set(experiment.KeyDialect, strings.Join(s.client.Fallbacks(), " "), experiment.Detected)
+	if said := s.client.Fallbacks(); len(said) > 0 {
+		s.exp.Environment.Set(experiment.KeyDialect, strings.Join(said, " "), experiment.Detected)
+	}
 	return s.nb.SetEnvironment(ctx, s.exp.ID, s.exp.Environment)
 }
 

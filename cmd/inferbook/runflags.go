@@ -112,6 +112,7 @@ func serverFlags(d experiment.Spec) []cli.Flag {
 		&cli.StringFlag{Name: "precision", Category: aboutServer, Usage: "the `PRECISION` to simulate (bf16, fp8, nvfp4, int4, mxfp4; default: the model's own), or that you declare"},
 		&cli.StringSliceFlag{Name: "sim", Category: aboutServer, Usage: "a setting of the simulated engine, `NAME=VALUE` (may be repeated): " + strings.Join(slices.Sorted(maps.Keys(sim.Options())), ", ")},
 		&cli.StringFlag{Name: "profile", Category: aboutServer, Usage: "simulate with your own rows of GPUs, models, runtimes and fits: a `NAME` in the notebook, or a YAML file"},
+		&cli.Float64Flag{Name: "accept-time-scale", Category: aboutServer, Usage: "measure a simulated engine whose clock is scaled by `K`, and record that (otherwise such a server is refused)"},
 		&cli.BoolFlag{Name: "virtual", Category: aboutServer, Usage: "simulate in virtual time: no HTTP, no waiting"},
 	}
 }

@@ -69,7 +69,7 @@ func (p *program) printRecord(e *experiment.Experiment, all bool) {
 		}
 	}
 	main := map[string]bool{experiment.KeyGPUModel: true, experiment.KeyGPUCount: true, experiment.KeyRuntime: true, experiment.KeyRuntimeVersion: true,
-		experiment.KeyModel: true, experiment.KeyPrecision: true, experiment.KeyEndpoint: true, experiment.KeyCalibration: true, experiment.KeyTime: true}
+		experiment.KeyModel: true, experiment.KeyPrecision: true, experiment.KeyEndpoint: true, experiment.KeyCalibration: true, experiment.KeyTime: true, experiment.KeyLateness: true}
 	for _, f := range e.Environment.Facts {
 		if all || main[f.Key] {
 			t.AppendRow([]any{"  " + f.Key, f.Value + "  (" + string(f.Source) + ")"})

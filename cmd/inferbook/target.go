@@ -1,18 +1,12 @@
 package main
 
 import (
-	"bufio"
+	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
-	"maps"
-	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -48,6 +42,9 @@ func (p *program) resolve(c *cli.Context, s *experiment.Spec, key, address, from
 		t.env.Set(f.Key, f.Value, f.Source)
 	}
 	if address == "" {
+		if c.IsSet("accept-time-scale") {
+			return nil, usage("--accept-time-scale is for a simulated engine that --base-url names; this run starts its own, in real or virtual time")
+		}
 		return t, p.resolveSimulator(c, s, t)
 	}
 	s.BaseURL, s.Simulator = address, nil
@@ -56,11 +53,20 @@ func (p *program) resolve(c *cli.Context, s *experiment.Spec, key, address, from
 			t.env.Set(f.Key, f.Value, f.Source)
 		}
 	}
-	if err := p.resolveServer(c.Context, s, t, key); err != nil {
+	if err := p.resolveServer(c.Context, s, t, key, c.Float64("accept-time-scale")); err != nil {
 		return nil, err
 	}
 	if !t.env.Simulated() {
 		declared(c, &t.env)
+	} else if len(s.Replicas) > 1 {
+		// Where one server is simulated the others may be, each with a clock of its own.
+		for _, r := range s.Replicas[1:] {
+			// One that does not answer is found by the run.
+			info, _ := probe.Target(c.Context, r.BaseURL, key)
+			if err := acceptScale(r.BaseURL, cmp.Or(info.TimeScale, 1), c.Float64("accept-time-scale")); err != nil {
+				return nil, err
+			}
+		}
 	}
 	of := ""
 	if n := len(s.Replicas); n > 1 { // only the first was asked what it is
@@ -70,14 +76,18 @@ func (p *program) resolve(c *cli.Context, s *experiment.Spec, key, address, from
 	return t, nil
 }
 
-// resolveServer asks the server what it is, and settles the model.
-func (p *program) resolveServer(ctx context.Context, s *experiment.Spec, t *target, key string) error {
+// resolveServer asks the server what it is, and settles the model. accepted is the
+// time scale that the person accepts; 0 = none but real time.
+func (p *program) resolveServer(ctx context.Context, s *experiment.Spec, t *target, key string, accepted float64) error {
 	info, err := probe.Target(ctx, t.address, key)
 	if err != nil {
 		p.hint("warning: asking the server what it is: %v", err)
 	}
 	for _, w := range info.Warnings {
 		p.hint("warning: %s", w)
+	}
+	if err := acceptScale(t.address, cmp.Or(info.TimeScale, 1), accepted); err != nil {
+		return err
 	}
 	for _, f := range info.Facts {
 		t.env.Set(f.Key, f.Value, f.Source)
@@ -101,6 +111,18 @@ func (p *program) resolveServer(ctx context.Context, s *experiment.Spec, t *targ
 	p.hintUnlisted(s, info.Models)
 	if t.env.Get(experiment.KeyModel).Value != s.Model {
 		t.env.Set(experiment.KeyModel, s.Model, experiment.Declared)
+	}
+	return nil
+}
+
+// acceptScale refuses a simulator whose clock is not the real one, unless the person
+// said the same factor: each time that is measured there is off by it.
+func acceptScale(address string, scale, accepted float64) error {
+	switch {
+	case accepted == 0 && scale != 1:
+		return usage("%s is a simulated engine whose clock goes %g times as fast as time, so each time measured there is the engine's divided by %[2]g; give --accept-time-scale %[2]g to record it as that, or start it without --time-scale", address, scale)
+	case accepted != 0 && scale != accepted:
+		return usage("--accept-time-scale is %g and the clock of %s has the scale %g; leave the flag out, or give the same factor", accepted, address, scale)
 	}
 	return nil
 }
@@ -140,12 +162,12 @@ func (p *program) resolveSimulator(c *cli.Context, s *experiment.Spec, t *target
 		t.line = "simulated engine in virtual time: " + t.env.Label()
 		return nil
 	}
-	child, err := startSimulator(c.Context, *s.Simulator, s.Seed)
+	child, err := startSimulator(c.Context, simulatorArgs(*s.Simulator, s.Seed)...)
 	if err != nil {
 		return err
 	}
 	t.child, t.address = child, child.address
-	if err := p.resolveServer(c.Context, s, t, ""); err != nil {
+	if err := p.resolveServer(c.Context, s, t, "", 0); err != nil {
 		child.stop()
 		return err
 	}
@@ -153,83 +175,6 @@ func (p *program) resolveSimulator(c *cli.Context, s *experiment.Spec, t *target
 	t.env.Set(experiment.KeyTime, "real", experiment.Simulated)
 	t.line = fmt.Sprintf("simulated engine on loopback (no endpoint given): %s", t.env.Label())
 	return nil
-}
-
-// simChild is `inferbook sim` as a child process. It ends when its standard
-// input does, and that is a pipe held by this process: so it goes even when this
-// process is killed outright.
-type simChild struct {
-	cmd     *exec.Cmd
-	stdin   io.Closer
-	address string
-}
-
-// simReady is the line that a simulator started with --child prints once it listens.
-type simReady struct {
-	document
-	BaseURL string `json:"base_url"`
-}
-
-// startSimulator starts the child and waits until it listens.
-func startSimulator(ctx context.Context, s experiment.Simulator, seed uint64) (*simChild, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("finding this program for the simulator: %w", err)
-	}
-	args := []string{"sim", "--child", "--port", "0", "--gpu", s.GPU, "--gpus", fmt.Sprint(s.Count),
-		"--model", s.Model, "--runtime", s.Runtime, "--precision", s.Precision, "--seed", fmt.Sprint(seed)}
-	for _, name := range slices.Sorted(maps.Keys(s.Options)) {
-		args = append(args, "--sim", name+"="+s.Options[name])
-	}
-	if s.Profile != "" {
-		args = append(args, "--profile-rows", s.Profile)
-	}
-	cmd := exec.Command(self, args...)
-	detach(cmd)
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	var said strings.Builder
-	cmd.Stderr = &said
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting the simulator: %w", err)
-	}
-	child := &simChild{cmd: cmd, stdin: stdin}
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	var ready simReady
-	if err == nil {
-		err = json.Unmarshal([]byte(line), &ready)
-	}
-	if err != nil || ctx.Err() != nil {
-		child.stop()
-		if msg := strings.TrimPrefix(strings.TrimSpace(said.String()), "inferbook: "); msg != "" {
-			return nil, &exitError{child.exitCode(), fmt.Errorf("%s", msg)}
-		}
-		return nil, fmt.Errorf("starting the simulator: %w", err)
-	}
-	child.address = ready.BaseURL
-	return child, nil
-}
-
-// stop ends the child by closing its input, and by force if it does not go.
-func (c *simChild) stop() {
-	c.stdin.Close()
-	force := time.AfterFunc(3*time.Second, func() { c.cmd.Process.Kill() })
-	defer force.Stop()
-	// The child's exit status says nothing that matters by now.
-	_ = c.cmd.Wait()
-}
-
-func (c *simChild) exitCode() int {
-	if code := c.cmd.ProcessState.ExitCode(); code > 0 {
-		return code
-	}
-	return exitFailure
 }
 
 // virtualEnvironment fills the facts of an engine that runs in virtual time.

@@ -143,6 +143,30 @@ func TestTargetSimulator(t *testing.T) {
 	}
 }
 
+// A scaled clock is told apart from a real one.
+func TestTargetScaledSimulator(t *testing.T) {
+	s, err := sim.Serving{TimeScale: 4}.NewServer(sim.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(s.Handler())
+	defer server.Close()
+	info, err := Target(t.Context(), server.URL+"/v1", "")
+	if err != nil || len(info.Warnings) > 0 {
+		t.Fatal(err, info.Warnings)
+	}
+	var env experiment.Environment
+	for _, f := range info.Facts {
+		env.Set(f.Key, f.Value, f.Source)
+	}
+	if info.TimeScale != 4 || env.Get(experiment.KeyTime) != (experiment.Fact{Key: experiment.KeyTime, Value: "scaled ×4", Source: experiment.Simulated}) {
+		t.Errorf("time scale %g, %+v", info.TimeScale, env.Get(experiment.KeyTime))
+	}
+	if got, want := env.Label(), "llama-3.1-8b bf16 · vllm-like · a10g · SIMULATED, time scaled ×4"; got != want {
+		t.Errorf("the label is %q, not %q", got, want)
+	}
+}
+
 // A server that answers each path with its own page says nothing by it.
 func TestTargetCatchAll(t *testing.T) {
 	server := httptest.NewServer(answers{"/v1/models": `{"data":[]}`, "/version": "<html>", "/props": "<html>"})

@@ -35,6 +35,9 @@ type TargetInfo struct {
 	Dialect string
 	// MaxModelLen is the longest context in tokens; 0 = unknown.
 	MaxModelLen int
+	// TimeScale is the seconds of a simulated engine's clock in a real second; 1 = it
+	// is real time, and so it is for whatever is not simulated.
+	TimeScale float64
 	// Warnings are whole sentences on what could not be read.
 	Warnings []string
 }
@@ -78,7 +81,7 @@ func (s Server) Ask(ctx context.Context) (TargetInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 
-	info := TargetInfo{Facts: []experiment.Fact{detected(experiment.KeyEndpoint, api)}, Dialect: generic}
+	info := TargetInfo{Facts: []experiment.Fact{detected(experiment.KeyEndpoint, api)}, Dialect: generic, TimeScale: 1}
 	models := q.ask(ctx, api+"/models")
 	service := hosted(base, models.header)
 	switch {
@@ -93,6 +96,7 @@ func (s Server) Ask(ctx context.Context) (TargetInfo, error) {
 	if simulated(models) {
 		info.Dialect = vllm // whose API it has
 		info.addSimulator(q.ask(ctx, q.root+"/sim/config"))
+		info.addScale(models)
 		return info, nil
 	}
 	if models.status == 0 || service != "" { // nobody is there, or nobody who says more
@@ -159,6 +163,21 @@ func (t *TargetInfo) addSimulator(config answer) {
 	}
 	t.MaxModelLen = d.MaxModelLen
 	t.Facts = append(t.Facts, Simulator(d)...)
+}
+
+// addScale records the simulated engine's clock where that is not the real one.
+// The list of models says it, so that no simulator can be taken for a real-time one
+// because its configuration cannot be read.
+func (t *TargetInfo) addScale(models answer) {
+	k := models.json.Get("data.0.time_scale").Num
+	if header, err := strconv.ParseFloat(models.header.Get("X-Inferbook-Time-Scale"), 64); k == 0 && err == nil {
+		k = header
+	}
+	if k <= 0 || k == 1 {
+		return
+	}
+	t.TimeScale = k
+	t.Facts = append(t.Facts, experiment.Fact{Key: experiment.KeyTime, Value: experiment.ScaledTime(k), Source: experiment.Simulated})
 }
 
 // addConfig keeps the server's own configuration, without secrets.

@@ -61,8 +61,14 @@ type lab struct {
 // inBubble runs f with a started server and takes everything down after it.
 func inBubble(t *testing.T, cfg Config, f func(t *testing.T, l *lab)) {
 	t.Helper()
+	inBubbleServing(t, Serving{}, cfg, f)
+}
+
+// inBubbleServing is inBubble for a server that presents its engine in a way of its own.
+func inBubbleServing(t *testing.T, v Serving, cfg Config, f func(t *testing.T, l *lab)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		s, err := NewServer(cfg)
+		s, err := v.NewServer(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +146,7 @@ func (l *lab) stream(id, body string) (seen, error) {
 func chatBody(prompt, output int) string {
 	// Each message costs four tokens of template and the answer's opening three.
 	text := strings.Repeat("abcd", prompt-messageTokens-answerTokens)
-	return fmt.Sprintf(`{"messages":[{"role":"user","content":"%s"}],"max_tokens":%d,"stream":true,"stream_options":{"include_usage":true}}`, text, output)
+	return fmt.Sprintf(`{"messages":[{"role":"user","content":"%s"}],"max_tokens":%d,"ignore_eos":true,"stream":true,"stream_options":{"include_usage":true}}`, text, output)
 }
 
 // What a client measures is what the engine knows, to the nanosecond: the first
@@ -285,7 +291,7 @@ func (l *lab) ask(t *testing.T, r Request, patience time.Duration) {
 		ctx, cancel = context.WithTimeout(ctx, patience)
 		defer cancel()
 	}
-	body := fmt.Sprintf(`{"prompt":%s,"max_tokens":%d,"stream":true}`, mustJSON(r.Content.ids), r.MaxTokens)
+	body := fmt.Sprintf(`{"prompt":%s,"max_tokens":%d,"ignore_eos":true,"stream":true}`, mustJSON(r.Content.ids), r.MaxTokens)
 	resp, err := l.post(ctx, "/v1/completions", r.ID, body)
 	if err == nil {
 		_, err = io.Copy(io.Discard, resp.Body)

@@ -41,6 +41,22 @@
 // [Runtime].Net later. That moment is the one in [Truth].TokenTimes and the one
 // at which Server writes it, so a client's own stamp can equal it.
 //
+// # Serving
+//
+// A [Server] speaks vLLM's dialect of the OpenAI API: chats, completions (several
+// prompts too), responses, embeddings, and the metrics of each replica. An answer ends
+// at its limit where ignore_eos says so, and else where a draw from the lengths of a
+// published trace ends it, which follows from the prompt and the seed. Beside the API
+// there are
+//
+//	GET  /sim/config         the deployment and how it is served
+//	GET  /sim/requests/{id}  the truth about a finished request
+//	GET  /sim/steps?since=S  the last 65,536 steps, those from second S on
+//	GET  /sim/pace           how late tokens leave; POST begins the count anew
+//
+// [Serving] scales the clock, limits the queue, and names each [Fault] that the server
+// has; the header X-Sim-Fault asks for one with one request.
+//
 // # Determinism
 //
 // Goroutines that wake at one instant run in any order. The engine does not

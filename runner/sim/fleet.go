@@ -177,25 +177,6 @@ func (f *fleet) horizon(e *engine) time.Duration {
 	return t
 }
 
-// counts are the replicas' gauges and counters, added up.
-type counts struct {
-	running, waiting, blocks int
-	tally
-}
-
-func (f *fleet) counts() counts {
-	var c counts
-	for _, e := range f.engines {
-		e.settle()
-		running, blocks, _ := e.scheduler.load()
-		c.running += running
-		c.blocks += blocks
-		c.waiting += e.waiting.len()
-		c.tally.add(e.meter.tally)
-	}
-	return c
-}
-
 // arrivals is a heap by time of arrival and, at one instant, by ID.
 type arrivals []*sequence
 

@@ -1,17 +1,44 @@
 package sim
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
+	"time"
 )
 
 // maxBody is more than the text of the longest context.
 const maxBody = 8 << 20
 
-// generate answers the two generating interfaces.
+// Handler serves the API. It may be used before Start, and then refuses requests.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	for path, kind := range map[string]api{"chat/completions": chat, "completions": completion, "responses": responses, "embeddings": embeddings} {
+		mux.HandleFunc("POST /v1/"+path, func(w http.ResponseWriter, r *http.Request) { s.generate(w, r, kind) })
+	}
+	mux.HandleFunc("POST /tokenize", s.tokenize)
+	mux.HandleFunc("GET /v1/models", s.models)
+	mux.HandleFunc("GET /version", s.version)
+	mux.HandleFunc("GET /health", s.health)
+	mux.HandleFunc("GET /metrics", s.exposition)
+	mux.HandleFunc("GET /sim/config", s.config)
+	mux.HandleFunc("GET /sim/pace", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, s.Pace()) })
+	mux.HandleFunc("POST /sim/pace", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, s.forgetPace()) })
+	mux.HandleFunc("GET /sim/steps", s.steps)
+	mux.HandleFunc("GET /sim/requests/{id}", s.request)
+	scale := strconv.FormatFloat(s.pace.scale, 'g', -1, 64)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Inferbook-Simulated", "true")
+		w.Header().Set("X-Inferbook-Time-Scale", scale)
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// generate answers the interfaces that the engine works for.
 func (s *Server) generate(w http.ResponseWriter, r *http.Request, kind api) {
 	arrive, running := s.arrival()
 	if !running {
@@ -23,26 +50,62 @@ func (s *Server) generate(w http.ResponseWriter, r *http.Request, kind api) {
 		refuse(w, err)
 		return
 	}
-	g, err := s.parse(kind, body)
+	of := digest(body)
+	t, err := s.troubles(r, of)
 	if err != nil {
 		refuse(w, err)
 		return
 	}
-	st := s.submit(clientID(r), g.digest, Request{
-		Arrive: arrive, Content: g.content, MaxTokens: g.limit, OutputTokens: g.output,
-	})
-	s.send(w, r, st, g)
+	if no := t.refused(arrive); no != nil {
+		refuse(w, no)
+		return
+	}
+	g, err := s.parse(kind, body, t.truncate)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	if t.slowUntil > arrive {
+		if !s.rest(r.Context(), t.slowUntil-arrive) {
+			return
+		}
+		if arrive, running = s.arrival(); !running {
+			refuse(w, notRunning())
+			return
+		}
+	}
+	streams, err := s.submit(clientID(r), of, arrive, &g)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	s.send(w, r, streams, &g, t)
+}
+
+// rest waits for a span of the engine's time. It reports false when the client
+// has gone or the engine has stopped.
+func (s *Server) rest(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(s.pace.real(d))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	case <-s.stopped:
+		return false
+	}
 }
 
 func notRunning() *refusal {
-	return &refusal{http.StatusServiceUnavailable, "ServiceUnavailableError", "", "the simulated engine is not running"}
+	return &refusal{status: http.StatusServiceUnavailable, kind: "ServiceUnavailableError", message: "the simulated engine is not running"}
 }
 
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		return nil, &refusal{http.StatusRequestEntityTooLarge, "BadRequestError", "", fmt.Sprintf("the body is larger than %d bytes", maxBody)}
+		return nil, &refusal{status: http.StatusRequestEntityTooLarge, kind: "BadRequestError", message: fmt.Sprintf("the body is larger than %d bytes", maxBody)}
 	}
 	if err != nil {
 		return nil, badRequest("", "reading the body: %v", err)
@@ -71,11 +134,14 @@ func clientID(r *http.Request) string {
 func refuse(w http.ResponseWriter, err error) {
 	var r *refusal
 	if !errors.As(err, &r) {
-		r = &refusal{http.StatusInternalServerError, "InternalServerError", "", err.Error()}
+		r = &refusal{status: http.StatusInternalServerError, kind: "InternalServerError", message: err.Error()}
 	}
 	var param any
 	if r.param != "" {
 		param = r.param
+	}
+	if r.after > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(r.after))
 	}
 	answer(w, r.status, map[string]any{"error": map[string]any{
 		"message": r.message, "type": r.kind, "param": param, "code": r.status,
@@ -94,7 +160,7 @@ func (s *Server) models(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, map[string]any{"object": "list", "data": []any{map[string]any{
 		"id": s.d.ServedName, "object": "model", "created": 0, "owned_by": "inferbook-simulator",
 		"root": s.d.Model.Name, "max_model_len": s.d.MaxModelLen,
-		"simulated": true, "profile": s.d.Profile(), "calibration": s.d.Calibration,
+		"simulated": true, "profile": s.d.Profile(), "calibration": s.d.Calibration, "time_scale": s.pace.scale,
 	}}})
 }
 
@@ -110,14 +176,22 @@ func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// config answers with the whole deployment.
+// config answers with the whole deployment and how it is served.
 func (s *Server) config(w http.ResponseWriter, _ *http.Request) {
+	faults := make([]string, len(s.faults))
+	for i, f := range s.faults {
+		faults[i] = f.String()
+	}
 	answer(w, http.StatusOK, struct {
-		Simulated bool   `json:"simulated"`
-		Version   string `json:"version"`
-		Profile   string `json:"profile"`
+		Simulated bool     `json:"simulated"`
+		Version   string   `json:"version"`
+		Profile   string   `json:"profile"`
+		TimeScale float64  `json:"time_scale"`
+		MaxQueue  int      `json:"max_queue"`
+		Faults    []string `json:"faults"`
+		Pace      Pace     `json:"pace"`
 		Deployment
-	}{true, version, s.d.Profile(), s.d})
+	}{true, version, s.d.Profile(), s.pace.scale, s.maxQueue, faults, s.Pace(), s.d})
 }
 
 // request answers with the truth about one finished request.
@@ -131,9 +205,9 @@ func (s *Server) request(w http.ResponseWriter, r *http.Request) {
 	case found:
 		answer(w, http.StatusOK, s.fullAccount(t))
 	case live:
-		refuse(w, &refusal{http.StatusConflict, "ConflictError", "id", fmt.Sprintf("request %q is not finished yet", id)})
+		refuse(w, &refusal{status: http.StatusConflict, kind: "ConflictError", param: "id", message: fmt.Sprintf("request %q is not finished yet", id)})
 	default:
-		refuse(w, &refusal{http.StatusNotFound, "NotFoundError", "id", fmt.Sprintf("there is no request %q, or it has been forgotten", id)})
+		refuse(w, &refusal{status: http.StatusNotFound, kind: "NotFoundError", param: "id", message: fmt.Sprintf("there is no request %q, or it has been forgotten", id)})
 	}
 }
 
@@ -145,18 +219,22 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var q wireRequest
-	if err := json.Unmarshal(body, &q); err != nil {
-		refuse(w, badRequest("", "the body is not the JSON of a request: %v", err))
+	if err := decode(body, &q); err != nil {
+		refuse(w, err)
 		return
 	}
 	kind := completion
 	if len(q.Messages) > 0 {
 		kind = chat
 	}
-	content, err := q.content(kind)
+	contents, err := q.contents(kind)
 	if err != nil {
 		refuse(w, err)
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{"count": content.Tokens(), "max_model_len": s.d.MaxModelLen, "approximate": true})
+	n := 0
+	for _, c := range contents {
+		n += c.Tokens()
+	}
+	answer(w, http.StatusOK, map[string]any{"count": n, "max_model_len": s.d.MaxModelLen, "approximate": true})
 }

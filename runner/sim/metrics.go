@@ -1,29 +1,44 @@
 package sim
 
 import (
-	"fmt"
-	"io"
-	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 )
 
-// metrics counts what vLLM counts, under vLLM's names and in vLLM's buckets, so
-// that whatever reads one server can read the other.
+// metrics counts what vLLM counts of one engine, under vLLM's names and in vLLM's
+// buckets, so that whatever reads one server can read the other.
 type metrics struct {
 	prompt    int            // prompt tokens of the requests that have a first token
+	cached    int            // of these, tokens that the prefix cache had
 	generated int            // output tokens
 	finished  map[string]int // requests by finish reason
 
 	iteration                                   *histogram // tokens of a step
 	promptTokens, outputTokens, limits, choices *histogram
+	computed                                    *histogram // prompt tokens that the cache did not have
 	ttft, gap, perToken                         *histogram
 	e2e, queue, inference, prefill, decode      *histogram
-	// lateness is how far behind its own time a step's tokens left: the error of
-	// the simulator on a busy machine.
-	lateness *histogram
+}
+
+// gauges is what an engine holds at a moment, and what it has counted itself.
+type gauges struct {
+	running, waiting, blocks int
+	preemptions              int
+	queried, hit             int // tokens looked up and found in the prefix cache
+	drafts, drafted, passed  int // speculation: verifications, draft tokens, accepted ones
+}
+
+// gauges is what there is to tell of an engine.
+func (e *engine) gauges() gauges {
+	e.settle()
+	running, blocks, _ := e.scheduler.load()
+	t := e.meter.tally
+	g := gauges{running: running, waiting: e.waiting.len(), blocks: blocks, preemptions: t.preemptions,
+		drafts: t.drafts, drafted: t.drafted, passed: t.draftsPassed}
+	if e.d.PrefixCaching { // without one nothing is looked up
+		g.queried, g.hit = t.prompt, t.cached
+	}
+	return g
 }
 
 // The buckets of vLLM's loggers, in seconds and in tokens.
@@ -51,11 +66,17 @@ func newMetrics(context int) *metrics {
 	return &metrics{
 		finished:  map[string]int{FinishStop: 0, FinishLength: 0, FinishAbort: 0},
 		iteration: newHistogram(iterationBuckets), promptTokens: newHistogram(counts), outputTokens: newHistogram(counts),
-		limits: newHistogram(counts), choices: newHistogram(choiceBuckets),
+		limits: newHistogram(counts), computed: newHistogram(counts), choices: newHistogram(choiceBuckets),
 		ttft: newHistogram(ttftBuckets), gap: newHistogram(gapBuckets), perToken: newHistogram(gapBuckets),
 		e2e: newHistogram(latencyBuckets), queue: newHistogram(latencyBuckets), inference: newHistogram(latencyBuckets),
-		prefill: newHistogram(latencyBuckets), decode: newHistogram(latencyBuckets), lateness: newHistogram(latenessBuckets),
+		prefill: newHistogram(latencyBuckets), decode: newHistogram(latencyBuckets),
 	}
+}
+
+// first counts the prompt of a request that has its first token.
+func (m *metrics) first(t *Truth) {
+	m.prompt += t.PromptTokens
+	m.cached += t.CachedTokens
 }
 
 // request counts a finished request. Spans without an end are not observed.
@@ -65,6 +86,7 @@ func (m *metrics) request(t Truth, limit int, net time.Duration) {
 	m.outputTokens.observe(float64(t.OutputTokens))
 	m.limits.observe(float64(limit))
 	m.choices.observe(1)
+	m.computed.observe(float64(t.PromptTokens - t.CachedTokens))
 	if t.OutputTokens == 0 {
 		return
 	}
@@ -96,91 +118,4 @@ func (h *histogram) observe(v float64) {
 	i, _ := slices.BinarySearch(h.bounds, v)
 	h.counts[i]++
 	h.sum += v
-}
-
-// exposition answers with the metrics in Prometheus' text format.
-func (s *Server) exposition(w http.ResponseWriter, _ *http.Request) {
-	s.mu.Lock()
-	text := s.expose()
-	s.mu.Unlock()
-	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	_, _ = io.WriteString(w, text)
-}
-
-// expose writes all metrics; s.mu is held.
-func (s *Server) expose() string {
-	use := s.engine.counts()
-	m, p := s.metrics, &page{labels: fmt.Sprintf(`engine="0",model_name=%s`, strconv.Quote(s.d.ServedName))}
-	pool := s.d.KVBlocks * len(s.engine.engines)
-
-	p.single("inferbook_simulated", "gauge", "1: every figure here comes from a simulated engine", "", 1)
-	p.single("vllm:num_requests_running", "gauge", "requests in the running batch", "", float64(use.running))
-	p.single("vllm:num_requests_waiting", "gauge", "requests waiting to be admitted", "", float64(use.waiting))
-	p.single("vllm:kv_cache_usage_perc", "gauge", "share of the KV blocks held, 0 to 1", "", float64(use.blocks)/float64(pool))
-	p.single("vllm:prefix_cache_queries_total", "counter", "tokens looked up in the prefix cache", "", float64(use.prompt))
-	p.single("vllm:prefix_cache_hits_total", "counter", "tokens found in the prefix cache", "", float64(use.cached))
-	p.single("vllm:num_preemptions_total", "counter", "requests that lost their KV blocks", "", float64(use.preemptions))
-	p.single("vllm:prompt_tokens_total", "counter", "prompt tokens computed", "", float64(m.prompt))
-	p.single("vllm:generation_tokens_total", "counter", "output tokens computed", "", float64(m.generated))
-	p.head("vllm:request_success_total", "counter", "finished requests")
-	for _, reason := range []string{FinishStop, FinishLength, FinishAbort} {
-		p.line("vllm:request_success_total", fmt.Sprintf(`finished_reason="%s"`, reason), float64(m.finished[reason]))
-	}
-	p.single("vllm:cache_config_info", "gauge", "the KV cache",
-		fmt.Sprintf(`block_size="%d",enable_prefix_caching="False",gpu_memory_utilization="%g",num_gpu_blocks="%d"`, s.d.BlockSize, s.d.MemoryUtilization, pool), 1)
-
-	p.histogram("vllm:iteration_tokens_total", "tokens of a step", m.iteration)
-	p.histogram("vllm:request_prompt_tokens", "prompt tokens of a request", m.promptTokens)
-	p.histogram("vllm:request_generation_tokens", "output tokens of a request", m.outputTokens)
-	p.histogram("vllm:request_max_num_generation_tokens", "output tokens a request was allowed", m.limits)
-	p.histogram("vllm:request_params_max_tokens", "max_tokens of a request", m.limits)
-	p.histogram("vllm:request_params_n", "n of a request", m.choices)
-	p.histogram("vllm:time_to_first_token_seconds", "arrival to first token", m.ttft)
-	p.histogram("vllm:inter_token_latency_seconds", "time between two tokens of a request", m.gap)
-	p.histogram("vllm:request_time_per_output_token_seconds", "mean time between the tokens of a request", m.perToken)
-	p.histogram("vllm:e2e_request_latency_seconds", "arrival to last token", m.e2e)
-	p.histogram("vllm:request_queue_time_seconds", "ready to scheduled", m.queue)
-	p.histogram("vllm:request_prefill_time_seconds", "scheduled to first token", m.prefill)
-	p.histogram("vllm:request_decode_time_seconds", "first token to last", m.decode)
-	p.histogram("vllm:request_inference_time_seconds", "scheduled to last token", m.inference)
-	p.histogram("sim_step_lateness_seconds", "how late the tokens of a step left by the clock", m.lateness)
-	return p.String()
-}
-
-// page is a page of Prometheus' text format. Each line has the labels.
-type page struct {
-	strings.Builder
-	labels string
-}
-
-func (p *page) head(name, kind, help string) {
-	fmt.Fprintf(p, "# HELP %s %s (simulated)\n# TYPE %s %s\n", name, help, name, kind)
-}
-
-func (p *page) line(name, extra string, v float64) {
-	labels := p.labels
-	if extra != "" {
-		labels += "," + extra
-	}
-	fmt.Fprintf(p, "%s{%s} %s\n", name, labels, strconv.FormatFloat(v, 'g', -1, 64))
-}
-
-func (p *page) single(name, kind, help, extra string, v float64) {
-	p.head(name, kind, help)
-	p.line(name, extra, v)
-}
-
-func (p *page) histogram(name, help string, h *histogram) {
-	p.head(name, "histogram", help)
-	total := 0
-	for i, n := range h.counts {
-		total += n
-		bound := "+Inf"
-		if i < len(h.bounds) {
-			bound = strconv.FormatFloat(h.bounds[i], 'g', -1, 64)
-		}
-		p.line(name+"_bucket", `le="`+bound+`"`, float64(total))
-	}
-	p.line(name+"_sum", "", h.sum)
-	p.line(name+"_count", "", float64(total))
 }
