@@ -7,8 +7,8 @@ import (
 )
 
 // logTicks labels a logarithmic axis at 1-2-5, at every decade or every few
-// decades where that would be more than most labels, and at even steps where
-// the axis is narrower than 1-2-5 can tell.
+// decades where that would be more than most labels, at 1-5 where one decade alone
+// would be left, and at even steps where the axis is narrower than 1-2-5 can tell.
 type logTicks struct {
 	unit unit
 	most int // labels on the axis
@@ -17,12 +17,12 @@ type logTicks struct {
 // Ticks implements [plot.Ticker]. Both limits are above zero.
 func (t logTicks) Ticks(lo, hi float64) []plot.Tick {
 	first, last := decade(lo), decade(hi)
-	for _, digits := range [][]float64{{1, 2, 5}, {1}} {
+	for _, digits := range [][]float64{{1, 2, 5}, {1}, {1, 5}} {
 		major := within(powers(first, last, 1, digits), lo, hi)
 		if len(major) < 3 && len(digits) == 3 {
 			return t.narrow(lo, hi)
 		}
-		if len(major) <= t.most {
+		if len(major) >= 2 && len(major) <= t.most {
 			return t.label(major, within(powers(first, last, 1, []float64{1, 2, 3, 4, 5, 6, 7, 8, 9}), lo, hi))
 		}
 	}
@@ -33,9 +33,20 @@ func (t logTicks) Ticks(lo, hi float64) []plot.Tick {
 	}
 }
 
-// narrow labels at even steps an axis of less than about a decade.
+// narrow labels at even steps an axis of less than about a decade, the widest steps
+// that leave it two labels.
 func (t logTicks) narrow(lo, hi float64) []plot.Tick {
-	return linearTicks{unit: t.unit, most: t.most}.Ticks(lo, hi)
+	for most := t.most; ; most++ {
+		ticks, labels := linearTicks{unit: t.unit, most: most}.Ticks(lo, hi), 0
+		for _, tick := range ticks {
+			if tick.Label != "" {
+				labels++
+			}
+		}
+		if labels >= 2 {
+			return ticks
+		}
+	}
 }
 
 // label makes major ticks of the values in major and minor ones of the others.

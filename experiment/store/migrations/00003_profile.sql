@@ -7,6 +7,4 @@ CREATE TABLE profile ( -- rows of the simulated engine's catalogue that were fit
     created_ns INTEGER NOT NULL                   -- ns since 1970, UTC
 ) STRICT;
 
-CREATE INDEX profile_name ON profile (name, created_ns);
-
 PRAGMA user_version = 3;
