@@ -150,18 +150,16 @@ func (p *program) simulatorOf(c *cli.Context, s *experiment.Spec) error {
 	if c.IsSet("gpus") {
 		simulator.Count = c.Int("gpus")
 	}
-	for _, setting := range c.StringSlice("sim") {
-		name, value, ok := strings.Cut(setting, "=")
-		if !ok {
-			return usage("--sim %s is no setting; write NAME=VALUE, such as --sim max-seqs=8", setting)
-		}
-		if simulator.Options == nil {
-			simulator.Options = map[string]string{}
-		}
-		simulator.Options[name] = value
+	given, err := settings(c)
+	if err != nil {
+		return err
+	}
+	if simulator.Options == nil {
+		simulator.Options = given
+	} else {
+		maps.Copy(simulator.Options, given)
 	}
 	if c.IsSet("profile") {
-		var err error
 		if simulator.Profile, err = p.profile(c, c.String("profile")); err != nil {
 			return err
 		}
@@ -170,6 +168,22 @@ func (p *program) simulatorOf(c *cli.Context, s *experiment.Spec) error {
 	simulator.Precision = cmp.Or(simulator.Precision, sim.NativePrecision(simulator.Model))
 	s.Simulator, s.Model = &simulator, simulator.Model
 	return nil
+}
+
+// settings reads the settings of the simulated engine that --sim gives; nil = none.
+func settings(c *cli.Context) (map[string]string, error) {
+	var given map[string]string
+	for _, setting := range c.StringSlice("sim") {
+		name, value, ok := strings.Cut(setting, "=")
+		if !ok {
+			return nil, usage("--sim %s is no setting; write NAME=VALUE, such as --sim max-seqs=8", setting)
+		}
+		if given == nil {
+			given = map[string]string{}
+		}
+		given[name] = value
+	}
+	return given, nil
 }
 
 // profile reads the rows that a person adds to the simulated engine's catalogue: from a

@@ -91,12 +91,6 @@ func servingFlags() []cli.Flag {
 func (p *program) simConfig(c *cli.Context) (sim.Config, error) {
 	cfg := sim.Config{GPU: c.String("gpu"), Count: c.Int("gpus"), Model: c.String("model"), Runtime: c.String("runtime"), Precision: c.String("precision"),
 		Seed: c.Uint64("seed"), ServedName: c.String("served-name"), Profiles: c.String("profile-rows")}
-	if c.IsSet("profile") {
-		var err error
-		if cfg.Profiles, err = p.profile(c, c.String("profile")); err != nil {
-			return cfg, err
-		}
-	}
 	for _, name := range slices.Sorted(maps.Keys(sim.Options())) {
 		if !c.IsSet(name) { // not every setting has a flag of its own
 			continue
@@ -105,16 +99,27 @@ func (p *program) simConfig(c *cli.Context) (sim.Config, error) {
 			return cfg, usage("%w", err)
 		}
 	}
-	for _, setting := range c.StringSlice("sim") {
-		name, value, ok := strings.Cut(setting, "=")
-		if !ok {
-			return cfg, usage("--sim %s is no setting; write NAME=VALUE, such as --sim max-seqs=8", setting)
-		}
-		if err := cfg.Set(name, value); err != nil {
-			return cfg, usage("%w", err)
+	err := p.adjust(c, &cfg)
+	return cfg, err
+}
+
+// adjust gives an engine the person's own rows and the settings of --sim.
+func (p *program) adjust(c *cli.Context, cfg *sim.Config) (err error) {
+	if c.IsSet("profile") {
+		if cfg.Profiles, err = p.profile(c, c.String("profile")); err != nil {
+			return err
 		}
 	}
-	return cfg, nil
+	given, err := settings(c)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if err := cfg.Set(name, given[name]); err != nil {
+			return usage("%w", err)
+		}
+	}
+	return nil
 }
 
 // simServing reads the serving flags.

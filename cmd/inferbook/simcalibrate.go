@@ -117,7 +117,7 @@ func (p *program) calibrated(c *cli.Context, e *experiment.Experiment) (sim.Conf
 	}
 	s := experiment.Simulator{
 		GPU: cmp.Or(c.String("gpu"), recorded(experiment.KeyGPUModel)), Count: c.Int("gpus"), Model: cmp.Or(c.String("model"), recorded(experiment.KeyModel)),
-		Runtime: cmp.Or(c.String("runtime"), recorded(experiment.KeyRuntime)), Precision: cmp.Or(c.String("precision"), recorded(experiment.KeyPrecision)), Options: map[string]string{},
+		Runtime: cmp.Or(c.String("runtime"), recorded(experiment.KeyRuntime)), Precision: cmp.Or(c.String("precision"), recorded(experiment.KeyPrecision)),
 	}
 	if s.Count == 0 {
 		fmt.Sscan(recorded(experiment.KeyGPUCount), &s.Count) // what cannot be read is not known
@@ -127,18 +127,14 @@ func (p *program) calibrated(c *cli.Context, e *experiment.Experiment) (sim.Conf
 			return sim.Config{}, usage("%s does not say which %s it ran on; say it with --%s", e.Alias(), what, what)
 		}
 	}
+	var err error
+	if s.Options, err = settings(c); err != nil {
+		return sim.Config{}, err
+	}
 	if c.IsSet("profile") {
-		var err error
 		if s.Profile, err = p.profile(c, c.String("profile")); err != nil {
 			return sim.Config{}, err
 		}
-	}
-	for _, setting := range c.StringSlice("sim") {
-		name, value, ok := strings.Cut(setting, "=")
-		if !ok {
-			return sim.Config{}, usage("--sim %s is no setting; write NAME=VALUE, such as --sim max-seqs=8", setting)
-		}
-		s.Options[name] = value
 	}
 	cfg, err := runner.SimulatorConfig(s, 1)
 	if err != nil {

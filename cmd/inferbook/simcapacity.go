@@ -37,8 +37,8 @@ func (p *program) simCapacityCommand() *cli.Command {
 			&cli.StringFlag{Name: "runtime", Usage: "the `RUNTIME`; inferbook sim runtimes lists them", Value: "vllm-like"},
 			&cli.StringFlag{Name: "precision", Usage: "the `PRECISION`: " + strings.Join(sim.Precisions(), ", "), DefaultText: "the model's own"},
 			&cli.StringSliceFlag{Name: "deployment", Usage: "all `OF` it at once as NxGPU/MODEL/RUNTIME/PRECISION, of which the end may be left out; again for another"},
-			&cli.IntFlag{Name: "max-seqs", Usage: "at most `N` requests in a batch", DefaultText: "the runtime's own"},
-			&cli.IntFlag{Name: "token-budget", Usage: "at most `N` tokens in a step", DefaultText: "the runtime's own"},
+			&cli.StringSliceFlag{Name: "sim", Usage: "a setting of every deployment, `NAME=VALUE` (may be repeated), such as max-seqs=64"},
+			&cli.StringFlag{Name: "profile", Usage: "your own rows of GPUs, models, runtimes and fits: a `NAME` in the notebook, or a YAML file"},
 			&cli.StringFlag{Name: "slo", Usage: "the `OBJECTIVES`, as \"ttft.p95<500ms tpot.p95<40ms\" or \"ttft<500ms goodput>=95%\""},
 			&cli.StringFlag{Name: "preset", Aliases: []string{"workload"}, Usage: "a published `WORKLOAD`; inferbook workloads lists them"},
 			&cli.StringFlag{Name: "input-tokens", Usage: "`LENGTH` of a prompt, a number or a distribution"},
@@ -51,7 +51,7 @@ func (p *program) simCapacityCommand() *cli.Command {
 			&cli.IntFlag{Name: "seeds", Usage: "`N` searches with draws of their own", Value: 5},
 			&cli.IntFlag{Name: "requests", Aliases: []string{"n"}, Usage: "`N` measured requests a point, at least", Value: 2000},
 			&cli.Uint64Flag{Name: "seed", Usage: "`N` that fixes everything random", Value: 1},
-			jsonFlag(),
+			jsonFlag(), dbFlag(),
 		},
 		Action: p.simCapacityAction,
 	}
@@ -65,7 +65,7 @@ func (p *program) simCapacityAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	deployments, err := capacityDeployments(c)
+	deployments, err := p.capacityDeployments(c)
 	if err != nil {
 		return err
 	}
@@ -147,9 +147,12 @@ func capacityQuestion(c *cli.Context) (capacity.Question, error) {
 }
 
 // capacityDeployments reads the deployments, of which a flag may name several.
-func capacityDeployments(c *cli.Context) ([]sim.Deployment, error) {
+func (p *program) capacityDeployments(c *cli.Context) ([]sim.Deployment, error) {
 	base := sim.Config{Count: c.Int("gpus"), Model: c.String("model"), Runtime: c.String("runtime"), Precision: c.String("precision"),
-		MaxSeqs: c.Int("max-seqs"), TokenBudget: c.Int("token-budget"), Router: c.String("router")}
+		Router: c.String("router")}
+	if err := p.adjust(c, &base); err != nil {
+		return nil, err
+	}
 	var configs []sim.Config
 	for _, gpu := range c.StringSlice("gpu") {
 		config := base
