@@ -46,6 +46,9 @@ type Curve struct {
 	// AdmissionLimit is the number of requests the server decodes at once however
 	// many are offered, read off B_run; nil = not reached.
 	AdmissionLimit *Landmark `json:"admission_limit"`
+	// Preemption is the first level at which the server says that it took the keys
+	// and values of running requests away; its value is their share. nil = no server said so.
+	Preemption *Landmark `json:"preemption"`
 
 	// StableRate is the highest rate of an open loop below the first at which
 	// requests pile up; nil = no rate was stable.
@@ -92,7 +95,7 @@ func (f LineFit) Doubling() float64 {
 type Landmark struct {
 	Load    experiment.Load `json:"load"`
 	Level   float64         `json:"level"`   // the load as one number: users, or requests per second
-	Value   float64         `json:"value"`   // tok/s for knee and plateau, requests for the admission limit, req/s for the others
+	Value   float64         `json:"value"`   // tok/s for knee and plateau, requests for the admission limit, a share of the requests for preemption, req/s for the others
 	Because string          `json:"because"` // the inputs and the threshold, in one sentence
 	Reading string          `json:"reading"` // slug of the reading that explains it
 }
@@ -165,6 +168,7 @@ func NewCurve(e *experiment.Experiment, points []PointSummary) Curve {
 		sorted = sorted[n:]
 	}
 	c.AdmissionLimit = admissionLimit(c.Levels)
+	c.Preemption = preemption(c.Levels)
 	c.Fit, c.NoFit = fitTPOT(c.Levels, c.AdmissionLimit)
 	c.Plateau = plateau(c.Levels)
 	c.Knee = knee(c.Levels)

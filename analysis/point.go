@@ -80,7 +80,7 @@ func newCollector(p experiment.Point, spec *experiment.Spec, slo experiment.SLO)
 		seen: PointSummary{
 			Point: p, Definition: DefinitionVersion,
 			Outcomes: map[experiment.Outcome]int{}, Finishes: map[string]int{}, CountedBy: map[experiment.Counted]int{},
-			CachedTokens: experiment.Unknown,
+			CachedTokens: experiment.Unknown, Preempted: experiment.Unknown,
 		},
 	}
 }
@@ -149,6 +149,7 @@ func (c *Collector) addOK(s *experiment.Sample) {
 	if s.CachedTokens != experiment.Unknown {
 		c.seen.CachedTokens = max(c.seen.CachedTokens, 0) + s.CachedTokens
 	}
+	c.addAccount(s)
 	c.gaps.add(s.Gaps)
 	c.streams.add(s)
 	c.workload.add(s)

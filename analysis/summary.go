@@ -86,15 +86,18 @@ type PointSummary struct {
 	ReadLagP99 float64 `json:"read_lag_p99_ms"`
 	ReadLagMax float64 `json:"read_lag_max_ms"`
 
-	PromptTokens int     `json:"prompt_tokens" missing:"-1"` // summed over successful samples; experiment.Unknown where nobody counted any
-	OutputTokens int     `json:"output_tokens" missing:"-1"` // likewise
-	CachedTokens int     `json:"cached_tokens" missing:"-1"` // experiment.Unknown where no server said
-	MeanPrompt   float64 `json:"mean_prompt_tokens"`         // tokens per request
-	PromptP50    float64 `json:"prompt_p50_tokens"`
-	PromptP95    float64 `json:"prompt_p95_tokens"`
-	MeanOutput   float64 `json:"mean_output_tokens"`
-	OutputP50    float64 `json:"output_p50_tokens"`
-	OutputP95    float64 `json:"output_p95_tokens"`
+	PromptTokens int `json:"prompt_tokens" missing:"-1"` // summed over successful samples; experiment.Unknown where nobody counted any
+	OutputTokens int `json:"output_tokens" missing:"-1"` // likewise
+	CachedTokens int `json:"cached_tokens" missing:"-1"` // experiment.Unknown where no server said
+	// Preempted is how many successful requests lost their keys and values while they
+	// ran, by the server's own account; experiment.Unknown where none says.
+	Preempted  int     `json:"preempted" missing:"-1"`
+	MeanPrompt float64 `json:"mean_prompt_tokens"` // tokens per request
+	PromptP50  float64 `json:"prompt_p50_tokens"`
+	PromptP95  float64 `json:"prompt_p95_tokens"`
+	MeanOutput float64 `json:"mean_output_tokens"`
+	OutputP50  float64 `json:"output_p50_tokens"`
+	OutputP95  float64 `json:"output_p95_tokens"`
 	// CacheHitShare is cached ÷ prompt tokens over the successful requests of
 	// which the server told both, 0–1.
 	CacheHitShare float64 `json:"cache_hit_share"`

@@ -44,6 +44,9 @@ func writeClosedLandmarks(b *strings.Builder, m *Material, it *Item) {
 	b.WriteString("- " + landmark(m, "Knee", tokensPerSecond, c.Knee, within))
 	b.WriteString("- " + landmark(m, "Plateau", tokensPerSecond, c.Plateau, within))
 	b.WriteString("- " + landmark(m, "Admission limit", unit{"", " requests decoding at once", 1}, c.AdmissionLimit, within))
+	if c.Preemption != nil {
+		b.WriteString("- " + landmark(m, "Preemption", unit{"", " % of the requests", 0.01}, c.Preemption, ""))
+	}
 	b.WriteString("- " + fitSentence(c))
 	if !someOpen(it) {
 		writeServiceLandmarks(b, m, it)

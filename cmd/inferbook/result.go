@@ -128,7 +128,7 @@ func (p *program) printLandmarks(c analysis.Curve) {
 	for _, l := range []struct {
 		name string
 		mark *analysis.Landmark
-	}{{"knee", c.Knee}, {"plateau", c.Plateau}, {"admission limit", c.AdmissionLimit},
+	}{{"knee", c.Knee}, {"plateau", c.Plateau}, {"admission limit", c.AdmissionLimit}, {"preemption", c.Preemption},
 		{"highest stable rate", c.StableRate}, {"best goodput", c.BestGoodput}, {"SLO held up to", c.SLOCapacity}} {
 		if l.mark != nil {
 			line := fmt.Sprintf("%s at %s: %s", l.name, l.mark.Load, l.mark.Because)
