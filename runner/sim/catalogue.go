@@ -182,14 +182,20 @@ func (c *Catalogue) runtime(name string) (Runtime, error) {
 	return find(c.Runtimes, func(r Runtime) string { return r.Name }, "runtime", name)
 }
 
-// link gives the link of a name; the zero link for none.
+// link gives the link of a name with the one that it is like; the zero link for none.
 func (c *Catalogue) link(name string) Link {
+	l := c.linkRow(name)
+	if l.Like != "" {
+		like := c.linkRow(l.Like)
+		l.like = &like
+	}
+	return l
+}
+
+// linkRow gives the link of a name as it stands in the catalogue.
+func (c *Catalogue) linkRow(name string) Link {
 	for _, l := range c.Links {
 		if l.Name == name {
-			if l.Like != "" {
-				like := c.link(l.Like)
-				l.like = &like
-			}
 			return l
 		}
 	}

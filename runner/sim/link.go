@@ -36,10 +36,10 @@ func (l Link) check(c *Catalogue) error {
 		return errors.New("it has neither a table nor a bandwidth")
 	case !slices.IsSorted(l.Sizes):
 		return errors.New("sizes ascend")
-	case l.Like != "" && c.link(l.Like).Name == "":
-		return errors.New("like names no link")
-	case l.Like == "" && len(l.Micros) > 0 && (l.Micros[2] == nil || l.Micros[8] == nil):
-		return errors.New("micros needs the tables over 2 and over 8 GPUs, or like the link that has them")
+	case l.Like != "" && !c.linkRow(l.Like).whole():
+		return errors.New("like names no link that has tables over 2 and over 8 GPUs of its own")
+	case l.Like != "" && l.Micros[8] == nil, l.Like == "" && l.measured() && !l.whole():
+		return errors.New("micros needs the table over 8 GPUs, and that over 2 or a link that it is like")
 	}
 	for _, times := range l.Micros {
 		if len(times) != len(l.Sizes) || len(times) == 0 {
@@ -48,6 +48,9 @@ func (l Link) check(c *Catalogue) error {
 	}
 	return nil
 }
+
+// whole reports tables that need no other link's.
+func (l Link) whole() bool { return l.Like == "" && l.Micros[2] != nil && l.Micros[8] != nil }
 
 // measured reports whether all-reduce times come from a table.
 func (l *Link) measured() bool { return len(l.Micros) > 0 }
