@@ -73,7 +73,7 @@ race:
 theory: export CGO_CFLAGS := -O1 -w
 theory:
 	$(GO) test ./runner ./runner/capacity ./cmd/inferbook -run 'TestWaitsAreThoseOfTheory|TestCapacityIsThatOfTheory|TestSearchFindsTheCapacity'
-	$(GO) test ./runner/sim/published
+	$(GO) test ./runner/sim/published ./runner/sim/calibrate
 
 # Every fuzz target of every package, one after the other. The fuzzers are built
 # apart from everything else, C included, so that is compiled as fast as can be.

@@ -2,6 +2,8 @@ package calibrate
 
 import (
 	"math"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,9 +36,17 @@ func measured(t *testing.T, cfg sim.Config, c sim.Constants, memory, compute flo
 	return points
 }
 
+// alone skips a test that the race detector makes slow and finds nothing in.
+func alone(t *testing.T) {
+	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		t.Skip("thousands of simulated sweeps in one goroutine; make theory runs them without the race detector")
+	}
+}
+
 // From eight points the constants come back that made them, where they matter, and
 // points that were held out are foretold.
 func TestFitFindsWhatMadeThePoints(t *testing.T) {
+	alone(t)
 	cfg := sim.Config{GPU: "a100-80-sxm"}
 	truth := sim.Constants{Step: 2500, Layer: 10, Seq: 120, Front: 2000, Net: 12000}
 	points := measured(t, cfg, truth, .66, .55, []int{1, 4, 16, 48}, []Request{{200, 60}, {1500, 60}})
@@ -62,6 +72,7 @@ func TestFitFindsWhatMadeThePoints(t *testing.T) {
 
 // A runtime that launches each kernel has the floor of a layer to fit.
 func TestFitOfALaunchBoundRuntime(t *testing.T) {
+	alone(t)
 	cfg := sim.Config{GPU: "h100-sxm", Runtime: "hf-static"}
 	truth := sim.Constants{Step: 1000, Layer: 10, Seq: 30, Front: 2000, Net: 5000, Eager: 640, Work: 1.15}
 	r, err := Fit(cfg, measured(t, cfg, truth, 0, 0, []int{1, 2, 4, 8}, []Request{{200, 40}, {1000, 40}}))
@@ -77,6 +88,7 @@ func TestFitOfALaunchBoundRuntime(t *testing.T) {
 }
 
 func TestFitRefuses(t *testing.T) {
+	alone(t)
 	cfg := sim.Config{GPU: "h100-sxm"}
 	good := measured(t, cfg, sim.Constants{Step: 900, Seq: 50, Front: 2000, Net: 5000}, 0, 0, []int{1, 4, 16}, []Request{{200, 20}, {900, 20}})
 	with := func(change func([]Point) []Point) []Point {

@@ -1,5 +1,0 @@
-//go:build !race
-
-package published
-
-const raceEnabled = false
