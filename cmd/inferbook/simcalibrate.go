@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,7 +78,7 @@ func (p *program) simCalibrate(c *cli.Context) error {
 	}
 	names := aliases(all)
 	made := experiment.Profile{Name: cmp.Or(c.String("name"), strings.Join([]string{d.GPU.Name, d.Runtime.Name, all[0].Alias()}, "-"))}
-	if made.Rows, err = profileRows(&d, cfg.Profiles, r, made.Name, names, p.now()); err != nil {
+	if made.Rows, err = profileRows(&d, cfg.Profiles, r, made.Name, names, strings.Join(c.StringSlice("sim"), ", "), p.now()); err != nil {
 		return err
 	}
 	fit, err := json.Marshal(r)
@@ -121,6 +122,10 @@ func (p *program) calibrated(c *cli.Context, e *experiment.Experiment) (sim.Conf
 	}
 	if s.Count == 0 {
 		fmt.Sscan(recorded(experiment.KeyGPUCount), &s.Count) // what cannot be read is not known
+	}
+	// A server says what it is, and the catalogue has what is like it.
+	if like := s.Runtime + "-like"; !c.IsSet("runtime") && slices.ContainsFunc(sim.Runtimes(), func(r sim.Runtime) bool { return r.Name == like }) {
+		s.Runtime = like
 	}
 	for what, v := range map[string]string{"gpu": s.GPU, "model": s.Model, "runtime": s.Runtime} {
 		if v == "" {
@@ -186,9 +191,12 @@ func aliases(all []*experiment.Experiment) string {
 }
 
 // profileRows writes a fit as rows of the catalogue, after those it was made with.
-func profileRows(d *sim.Deployment, own string, r calibrate.Result, name, from string, now time.Time) (string, error) {
+func profileRows(d *sim.Deployment, own string, r calibrate.Result, name, from, with string, now time.Time) (string, error) {
 	scope := sim.Scope{Runtime: d.Runtime.Name, GPU: d.GPU.Name, Models: []string{d.Model.Name}, Precisions: []string{d.Precision}, Counts: []int{d.Count}}
 	basis := fmt.Sprintf("%d points of %s", len(r.Residuals), from)
+	if with != "" {
+		basis += " with " + with
+	}
 	source := fmt.Sprintf("a fit of this notebook, %s; the error is that of points that it did not see", now.UTC().Format(time.DateOnly))
 	rows := sim.Catalogue{}
 	if err := yaml.UnmarshalWithOptions([]byte(own), &rows, yaml.Strict()); err != nil {
@@ -255,11 +263,11 @@ func (p *program) simProfiles(c *cli.Context) error {
 	}
 	t := newTable(p.out, "profile", "made", "calibration")
 	for _, f := range list {
-		c, err := sim.Builtin().With(f.Rows)
-		if err != nil || len(c.Checks) == 0 {
-			return fmt.Errorf("reading the profile %s: %w", f.Name, err)
+		label := "the rows cannot be read by this version"
+		if c, err := sim.Builtin().With(f.Rows); err == nil {
+			label = c.Checks[0].String() // a profile's own come first
 		}
-		t.AppendRow([]any{f.Name, f.Created.Format(time.DateOnly), c.Checks[0].String()})
+		t.AppendRow([]any{f.Name, f.Created.Format(time.DateOnly), label})
 	}
 	t.Render()
 	return nil

@@ -23,6 +23,9 @@ type Catalogue struct {
 	Runtimes   []Runtime         `yaml:"runtimes"`
 	Fits       []Fit             `yaml:"fits"`
 	Checks     []Check           `yaml:"checks"`
+
+	// own are the rows of a person's profile, which are among the others too; nil = none.
+	own *Catalogue
 }
 
 //go:embed data/*.yaml
@@ -30,11 +33,11 @@ var dataFiles embed.FS
 
 // builtin is the catalogue that the program carries.
 var builtin = sync.OnceValue(func() *Catalogue {
-	c := &Catalogue{}
+	c := &Catalogue{own: &Catalogue{}}
 	for _, name := range []string{"links", "gpus", "models", "runtimes", "fits"} {
 		text, err := dataFiles.ReadFile("data/" + name + ".yaml")
 		if err == nil {
-			c, err = c.with(string(text))
+			c, _, err = c.with(string(text))
 		}
 		if err != nil {
 			panic(fmt.Sprintf("sim: the built-in %s.yaml: %v", name, err))
@@ -53,22 +56,23 @@ func (c *Catalogue) With(profile string) (*Catalogue, error) {
 	if strings.TrimSpace(profile) == "" {
 		return c, nil
 	}
-	next, err := c.with(profile)
+	next, add, err := c.with(profile)
 	if err != nil {
 		return nil, fmt.Errorf("reading a profile: %w", err)
 	}
+	next.own = add
 	return next, nil
 }
 
-func (c *Catalogue) with(text string) (*Catalogue, error) {
-	var add Catalogue
-	if err := yaml.UnmarshalWithOptions([]byte(text), &add, yaml.Strict()); err != nil {
-		return nil, err
+// with gives the catalogue with the rows of a text in front, and these rows alone.
+func (c *Catalogue) with(text string) (next, add *Catalogue, err error) {
+	add = &Catalogue{}
+	if err := yaml.UnmarshalWithOptions([]byte(text), add, yaml.Strict()); err != nil {
+		return nil, nil, err
 	}
-	if err := add.complete(); err != nil {
-		return nil, err
-	}
-	next := &Catalogue{
+	add.complete()
+	next = &Catalogue{
+		own:      &Catalogue{},
 		GPUs:     merge(add.GPUs, c.GPUs, func(g GPU) string { return g.Name }),
 		Links:    merge(add.Links, c.Links, func(l Link) string { return l.Name }),
 		Models:   merge(add.Models, c.Models, func(m Model) string { return m.Name }),
@@ -76,7 +80,7 @@ func (c *Catalogue) with(text string) (*Catalogue, error) {
 		Fits:     merge(add.Fits, c.Fits, func(f Fit) string { return f.Name }),
 		Checks:   slices.Concat(add.Checks, c.Checks),
 	}
-	return next, next.check(&add)
+	return next, add, next.check(add)
 }
 
 // merge puts the rows of a profile before the others, whose order stays.
@@ -88,7 +92,7 @@ func merge[T any](add, have []T, name func(T) string) []T {
 }
 
 // complete fills in what rows leave to their defaults and spells their sources out.
-func (c *Catalogue) complete() error {
+func (c *Catalogue) complete() {
 	spell := func(sources map[string]string) {
 		for figure, s := range sources {
 			sources[figure] = cmp.Or(c.References[s], s)
@@ -113,7 +117,6 @@ func (c *Catalogue) complete() error {
 	for i := range c.Checks {
 		c.Checks[i].Source = cmp.Or(c.References[c.Checks[i].Source], c.Checks[i].Source)
 	}
-	return nil
 }
 
 // check reports what is wrong with the rows of a profile.

@@ -74,6 +74,7 @@ func TestResolveErrors(t *testing.T) {
 		{"a router that is none", Config{Router: "random"}, "unknown router"},
 		{"drafts that are sure", Config{Speculation: Speculation{Tokens: 4, Acceptance: 1.5}}, "the acceptance of drafts is 1.5"},
 		{"a profile that is none", Config{Profiles: "gpus:\n  - nam: x\n"}, "reading a profile"},
+		{"a model that only sees windows", Config{Profiles: "models:\n  - {name: x, family: f, layers: 2, hidden: 1, heads: 1, kv_heads: 1, head_dim: 1, inner: 1, vocabulary: 1, context: 2000, window: {tokens: 8, layers: 2}, source: s}\n"}, "at least one layer has no window"},
 		{"a row without a source", Config{Profiles: "models:\n  - {name: x, family: f, layers: 1, hidden: 1, heads: 1, kv_heads: 1, head_dim: 1, inner: 1, vocabulary: 1, context: 1}\n"}, `model "x": it needs a name, a family and a source`},
 		{"no published all-reduce", Config{GPU: "mi300x", Count: 2}, "its count must be 1"},
 		{"a context beyond the pool", Config{MaxModelLen: 20000}, "the KV pool holds 15552"},
@@ -126,9 +127,14 @@ func TestCalibrationIsOfThePart(t *testing.T) {
 		fit  string
 		want string
 	}{
-		{"the runtime, generation and family that were fitted", Config{GPU: "h200-sxm"}, "vllm-hopper", "fitted: time per token ±5.5 % on average, 9 in 10 within ±11 %; TTFT ±7.6 % of 60 measured rows"},
+		{"what was fitted", Config{GPU: "h200-sxm", Model: "llama-3.1-70b", Precision: "fp8"}, "vllm-hopper", "fitted: time per token ±5.5 % on average, 9 in 10 within ±11 %; TTFT ±7.6 % of 60 measured rows"},
+		{"another model of the family has a wider band", Config{GPU: "h200-sxm"}, "vllm-hopper", "checked: time per token ±14 % on average, 9 in 10 within ±32 %"},
+		{"a precision that no row had", Config{GPU: "h100-sxm", Precision: "int4"}, "vllm-hopper", "uncalibrated"},
+		{"a width that no row had", Config{GPU: "a100-40", Count: 2}, "", "uncalibrated"},
 		{"another family with that fit", Config{GPU: "h100-sxm", Model: "qwen3-32b", Count: 2}, "vllm-hopper", "checked: time per token ±5.3 %"},
 		{"without the fit its error is not known", Config{GPU: "h200-sxm", Unfitted: true}, "", "uncalibrated"},
+		{"nor is it where the band is called checked", Config{GPU: "h100-sxm", Model: "qwen3-32b", Count: 2, Unfitted: true}, "", "uncalibrated"},
+		{"a band of unfitted constants stays", Config{Unfitted: true}, "", "checked"},
 		{"a family that was left out", Config{GPU: "h100-sxm", Model: "mixtral-8x7b", Count: 2}, "", "uncalibrated"},
 		{"a GPU with one curve", Config{}, "", "checked: time per token ±9.1 % on average of 3 measured rows"},
 		{"a GPU without any", Config{GPU: "rtx-4090"}, "", "uncalibrated"},
@@ -172,6 +178,21 @@ checks:
 	d := resolve(t, Config{GPU: "my-gpu", Profiles: profile})
 	if d.Fit != "mine" || d.Runtime.Constants.Step != 900 || d.GPU.Kernels.BF16.Memory != .7 || d.Runtime.Net != 200*time.Microsecond || d.Trust.TPOT != .03 {
 		t.Errorf("the profile's constants are not used: %+v", d)
+	}
+	// Rows of one's own come before finer built-in ones, and take their bands away.
+	const wide = "fits:\n- {name: mine, for: {runtime: vllm-like, gpu: h100-sxm}, constants: {step_us: 50000, front_us: 1, net_us: 1}, basis: b, source: s}\n"
+	const band = "checks:\n- {for: {runtime: vllm-like, gpu: h100-sxm}, status: fitted, tpot: 0.9, rows: 8, basis: b, source: s}\n"
+	const gpu = `gpus: [{name: h100-sxm, title: t, generation: hopper, memory_gb: 80, bandwidth_tb_s: 1, bf16_tflops: 300, kernels: {bf16: {memory: 0.8, compute: 0.7}}, attention: {decode_bf16: 0.7, prefill: 0.5},
+  sources: {memory_gb: m, bandwidth_tb_s: m, bf16_tflops: m, kernels: m, attention: m}}]`
+	seventy := Config{GPU: "h100-sxm", Model: "llama-3.1-70b", Precision: "fp8", Count: 4}
+	for rows, want := range map[string]Check{wide: {Status: Uncalibrated}, wide + band: {Status: Fitted, TPOT: .9}} {
+		seventy.Profiles = rows
+		if d := resolve(t, seventy); d.Fit != "mine" || d.Trust.Status != want.Status || d.Trust.TPOT != want.TPOT {
+			t.Errorf("%s: fit %s, %+v", rows, d.Fit, d.Trust)
+		}
+	}
+	if d := resolve(t, Config{GPU: "h100-sxm", Profiles: gpu}); d.Trust.Status != Uncalibrated || d.GPU.BandwidthTBs != 1 {
+		t.Errorf("another GPU under a built-in name has its band: %+v", d.Trust)
 	}
 	if resolve(t, Config{Profiles: profile}).GPU.Name != "a10g" {
 		t.Error("a profile hides the built-in rows")

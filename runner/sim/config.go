@@ -129,7 +129,7 @@ func (c Config) Resolve() (Deployment, error) {
 		d.fit(catalogue)
 	}
 	d.Trust = d.trust(catalogue)
-	if c.Unfitted && d.Trust.Status == Fitted {
+	if c.Unfitted && d.fits(catalogue) { // the band was found with the fit
 		d.Trust = Check{Status: Uncalibrated}
 	}
 	d.Calibration = d.label()

@@ -233,7 +233,9 @@ func (c *costs) prompts(w work) float64 {
 func (c *costs) decodes(w work) float64 {
 	t := c.decodeKey * w.decodeRead
 	if c.decodePair > 0 {
-		t = soften(t, c.decodePair*w.decodeRead)
+		// Drafts are queries of their own over the keys that are read once.
+		queries := 1 + float64(w.drafts)/float64(w.decodes)
+		t = soften(t, c.decodePair*w.decodeRead*queries)
 	}
 	if c.windowed > 0 {
 		t += c.windowed * c.decodeKey * min(w.decodeRead, float64(w.decodes*c.d.Model.Window.Tokens))

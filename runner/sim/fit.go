@@ -138,9 +138,25 @@ func best[T any](rows []T, scope func(T) Scope, d *Deployment) (T, bool) {
 	return found, most >= 0
 }
 
+// fitOf gives the fit for a deployment, the person's own before the built-in ones.
+func (c *Catalogue) fitOf(d *Deployment) (f Fit, own, ok bool) {
+	scope := func(f Fit) Scope { return f.For }
+	if f, ok = best(c.own.Fits, scope, d); ok {
+		return f, true, true
+	}
+	f, ok = best(c.Fits, scope, d)
+	return f, false, ok
+}
+
+// fits reports whether any constants were fitted for the deployment.
+func (d *Deployment) fits(c *Catalogue) bool {
+	_, _, ok := c.fitOf(d)
+	return ok
+}
+
 // fit gives the deployment the constants that were fitted for it, if any were.
 func (d *Deployment) fit(c *Catalogue) {
-	f, ok := best(c.Fits, func(f Fit) Scope { return f.For }, d)
+	f, _, ok := c.fitOf(d)
 	if !ok {
 		return
 	}
@@ -149,13 +165,31 @@ func (d *Deployment) fit(c *Catalogue) {
 	d.setShares(f.Memory, f.Compute)
 }
 
-// trust says how far the deployment's times may be trusted.
+// trust says how far the deployment's times may be trusted. A band of the built-in
+// catalogue was found with its rows: where one of them is a person's own, only the person's own
+// bands count.
 func (d *Deployment) trust(c *Catalogue) Check {
-	k, ok := best(c.Checks, func(k Check) Scope { return k.For }, d)
-	if !ok || d.Count > 1 && !d.link.measured() || d.Speculation.Tokens > 0 {
+	if d.Count > 1 && !d.link.measured() || d.Speculation.Tokens > 0 {
+		return Check{Status: Uncalibrated}
+	}
+	scope := func(k Check) Scope { return k.For }
+	if k, ok := best(c.own.Checks, scope, d); ok {
+		return k
+	}
+	k, ok := best(c.Checks, scope, d)
+	_, ownFit, _ := c.fitOf(d)
+	if !ok || ownFit || c.own.has(d) {
 		return Check{Status: Uncalibrated}
 	}
 	return k
+}
+
+// has reports whether the deployment is made of a row of this catalogue.
+func (o *Catalogue) has(d *Deployment) bool {
+	return slices.ContainsFunc(o.GPUs, func(g GPU) bool { return g.Name == d.GPU.Name }) ||
+		slices.ContainsFunc(o.Models, func(m Model) bool { return m.Name == d.Model.Name }) ||
+		slices.ContainsFunc(o.Runtimes, func(r Runtime) bool { return r.Name == d.Runtime.Name }) ||
+		d.Count > 1 && slices.ContainsFunc(o.Links, func(l Link) bool { return l.Name == d.GPU.Link })
 }
 
 // String is the label that goes with every figure: how far to trust it, and why.

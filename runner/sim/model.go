@@ -66,8 +66,10 @@ func (m Model) check() error {
 		return errors.New("inner is at least 1 for a model without experts")
 	case m.Experts != Experts{} && (m.Experts.Count < 1 || m.Experts.Active < 1 || m.Experts.Active > m.Experts.Count || m.Experts.Inner < 1):
 		return errors.New("experts need a count, a width and from 1 to count active ones")
-	case m.Experts.DenseLayers > m.Layers || m.Window.Layers > m.Layers:
-		return errors.New("some of its layers are more than it has")
+	case m.Experts.DenseLayers > m.Layers || m.Experts.DenseLayers < 0 || m.Window.Layers < 0:
+		return errors.New("some of its layers are more than it has, or fewer than none")
+	case m.Window.Layers >= m.Layers:
+		return errors.New("at least one layer has no window: the pool of keys and values is that of the others")
 	case m.Heads%m.KVHeads != 0:
 		return errors.New("heads is a multiple of kv_heads")
 	}

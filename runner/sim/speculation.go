@@ -11,8 +11,9 @@ type Speculation struct {
 	// Acceptance is the chance that a draft token is accepted once all before it
 	// were, 0 to 1. The engine knows no text, so this is an assumption.
 	Acceptance float64 `json:"acceptance"`
-	// DraftShare is the draft model's size as a share of the model's weights, 0 to
-	// 1; 0 = drafts cost nothing, as n-gram look-up and a prediction head nearly do.
+	// DraftShare is the draft model's size as a share of the weights that a token of
+	// the model meets, 0 to 1; 0 = drafts cost nothing, as n-gram look-up and a
+	// prediction head nearly do. The fixed times of the draft's kernels are left out.
 	DraftShare float64 `json:"draft_share"`
 }
 

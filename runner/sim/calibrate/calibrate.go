@@ -42,8 +42,8 @@ type Result struct {
 	Residuals []Residual
 	Before    Errors
 	After     Errors
-	// HeldOut is the error of points that a fit to the others did not see, each
-	// quarter of the points in its turn. It is what the profile claims.
+	// HeldOut is the error of points at loads that a fit to the others did not see,
+	// each quarter of the loads in its turn. It is what the profile claims.
 	HeldOut Errors
 	// Weak names the constants that the points say little about.
 	Weak []string
@@ -63,7 +63,7 @@ type Errors struct{ TPOT, TPOT90, TTFT float64 }
 
 // What a fit asks for.
 const (
-	// MinPoints is how many points five constants need at the least.
+	// MinPoints is how many different loads five constants need at the least.
 	MinPoints = 6
 	minLevels = 3
 	// contradiction is by how much two points of one load may differ.
@@ -102,7 +102,13 @@ func Fit(cfg sim.Config, points []Point) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	r := Result{Before: f.errors(start, points), After: f.errors(best, points)}
+	r := Result{Before: f.errors(start, points), Weak: f.weak(best, points)}
+	for _, i := range []int{memory, compute} { // what the points do not tell stays the catalogue's
+		if slices.Contains(r.Weak, parameterNames[i]) {
+			best[i] = start[i]
+		}
+	}
+	r.After = f.errors(best, points)
 	for i := range points {
 		p := &points[i]
 		tpot, ttft, _ := f.simulate(best, p)
@@ -118,7 +124,6 @@ func Fit(cfg sim.Config, points []Point) (Result, error) {
 	if r.HeldOut, err = f.holdOut(points); err != nil {
 		return Result{}, err
 	}
-	r.Weak = f.weak(best, points)
 	r.Constants, r.Memory, r.Compute = f.result(best)
 	if slices.Contains(r.Weak, parameterNames[memory]) {
 		r.Memory = 0
@@ -141,9 +146,9 @@ func check(points []Point) error {
 		}
 		levels[p.Workers] = true
 	}
-	if len(points) < MinPoints || len(levels) < minLevels {
-		return fmt.Errorf("%d points at %d levels are too few for five constants, which need at least %d points at %d levels; measure for example c=1, 4, 16 and 64 at two prompt lengths",
-			len(points), len(levels), MinPoints, minLevels)
+	if loads := distinct(points); loads[len(loads)-1]+1 < MinPoints || len(levels) < minLevels {
+		return fmt.Errorf("%d loads at %d levels are too few for five constants, which need at least %d loads at %d levels; measure for example c=1, 4, 16 and 64 at two prompt lengths",
+			loads[len(loads)-1]+1, len(levels), MinPoints, minLevels)
 	}
 	for i, p := range points {
 		for _, q := range points[:i] {
@@ -153,6 +158,27 @@ func check(points []Point) error {
 		}
 	}
 	return nil
+}
+
+// distinct numbers the loads of the points, those of one load alike, from 0; the last
+// element is the highest number.
+func distinct(points []Point) []int {
+	numbers, most := make([]int, len(points)+1), -1
+	for i := range points {
+		numbers[i] = -1
+		for j := range points[:i] {
+			if points[i].Workers == points[j].Workers && alike(points[i].mean(), points[j].mean()) {
+				numbers[i] = numbers[j]
+				break
+			}
+		}
+		if numbers[i] < 0 {
+			most++
+			numbers[i] = most
+		}
+	}
+	numbers[len(points)] = most
+	return numbers
 }
 
 // mean is the mean length of the requests.
@@ -396,15 +422,16 @@ func summary(tpots []float64, ttft float64) Errors {
 	return Errors{mean, tpots[low] + (at-float64(low))*(tpots[high]-tpots[low]), ttft}
 }
 
-// holdOut fits to three quarters of the points, each time others, and holds the fourth
-// against that.
+// holdOut fits to three quarters of the loads, each time others, and holds the points of
+// the fourth against that.
 func (f *fitter) holdOut(points []Point) (Errors, error) {
 	var tpots []float64
 	ttft := 0.0
+	loads := distinct(points)
 	for k := range folds {
 		var seen, unseen []Point
 		for i, p := range points {
-			if i%folds == k {
+			if loads[i]%folds == k { // repeats of a load are unseen together
 				unseen = append(unseen, p)
 			} else {
 				seen = append(seen, p)

@@ -100,13 +100,14 @@ func TestFitRefuses(t *testing.T) {
 		points []Point
 		want   string
 	}{
-		{"too few", with(func(p []Point) []Point { return p[:3] }), "3 points at 3 levels are too few"},
+		{"too few", with(func(p []Point) []Point { return p[:3] }), "3 loads at 3 levels are too few"},
+		{"repeats are no further loads", with(func(p []Point) []Point { return append(p[:3], p[:3]...) }), "3 loads at 3 levels are too few"},
 		{"too few levels", with(func(p []Point) []Point {
 			for i := range p {
 				p[i].Workers = 4
 			}
 			return p
-		}), "6 points at 1 levels are too few"},
+		}), "2 loads at 1 levels are too few"},
 		{"one load, two times", with(func(p []Point) []Point {
 			q := p[0]
 			q.Name, q.TPOT = "exp-2 c=1", 2*q.TPOT

@@ -87,8 +87,8 @@ func Sets() ([]Set, error) {
 	return slices.Clone(s), nil
 }
 
-// Config is the simulated engine of a set. As in the runs of InferenceX, a step
-// holds as many sequences as there are workers.
+// Config is the simulated engine of a set, with its prefix cache off: the prompts of
+// such runs are random.
 func (s Set) Config() sim.Config {
 	return sim.Config{
 		GPU: s.GPU, Count: s.Count, Model: s.Model, Runtime: s.Runtime, Precision: s.Precision,
