@@ -191,6 +191,9 @@ func costWarnings(c *Curve, l *Level, p *experiment.Price) []string {
 	if c.Simulated {
 		say("The throughput is that of the simulated engine, so this is no cost of real hardware.%s", c.calibration())
 	}
+	if c.TimeScale != "" {
+		say("The engine's clock was %s, and its tokens came that much faster: as a cost this figure is wrong by that factor.", c.TimeScale)
+	}
 	if !(l.OutputThroughput.Value > 0) {
 		say("The level %s has no output throughput, so a token of it has no cost.", l.Load)
 	} else if !l.TotalThroughput.Known() {

@@ -21,8 +21,10 @@ type Curve struct {
 	Hardware     string    `json:"hardware"`  // the fact gpu.model; "" = unknown
 	Simulated    bool      `json:"simulated"` // the target was the simulated engine
 	// Calibration says how far the simulated engine may be trusted; "" = it was none, or that is not recorded.
-	Calibration string  `json:"calibration,omitempty"`
-	Levels      []Level `json:"levels"`
+	Calibration string `json:"calibration,omitempty"`
+	// TimeScale says that the simulated engine\'s clock was "scaled ×4", say; "" = it was not.
+	TimeScale string  `json:"time_scale,omitempty"`
+	Levels    []Level `json:"levels"`
 
 	// Fit is TPOT = α + β·C over the levels below the admission limit, or below
 	// the first at which requests visibly wait; nil when fewer than three levels
@@ -144,6 +146,7 @@ func NewCurve(e *experiment.Experiment, points []PointSummary) Curve {
 		ExperimentID: e.ID, Title: e.Title(), Label: e.Environment.Label(), Workload: WorkloadText(&e.Spec),
 		Started: e.Started, Simulated: e.Environment.Simulated(),
 	}
+	c.TimeScale = e.Environment.Scaled()
 	if cal := e.Environment.Get(experiment.KeyCalibration); cal.Source != experiment.UnknownValue {
 		c.Calibration = cal.Value
 	}

@@ -160,7 +160,7 @@ func (w *WhatIf) PerGPU() float64 { return w.Mean / float64(w.GPUs) }
 // such results have been from published ones.
 func whatIfLabel(fitted bool) string {
 	if fitted {
-		return "Planning estimate from a simulation. For this runtime and GPU it was within about 13 % on average (9 in 10 cases within 29 %) of published capacity at a token-latency target; plan 30 % headroom and confirm with one real run."
+		return "Planning estimate from a simulation. For this runtime and GPU it was within about 13 % on average (9 in 10 cases within 29 %) of published capacity at a token-latency target (70B and 32B models); plan 30 % headroom and confirm with one real run."
 	}
 	return "Simulated: order of magnitude and ranking only: within about 25–40 % on average, 1 case in 10 off by 50–100 %. Confirm with one real run."
 }

@@ -41,6 +41,7 @@ const (
 	KeyOutputControl  = "endpoint.output_control" // what makes its answers as long as was asked
 	KeyDialectName    = "endpoint.kind"           // the dialect that it is spoken to in
 	KeyCalibration    = "simulator.calibration"   // how far the simulator's profile may be trusted
+	KeySettings       = "simulator.settings"      // what the run set otherwise than the engine's defaults
 	KeyTime           = "simulator.time"          // "real", "virtual", or what [ScaledTime] gives
 	KeyLateness       = "simulator.lateness"      // how well the simulator kept its own time
 )
@@ -114,6 +115,9 @@ func (e Environment) Label() string {
 	model := e.Get(KeyModel).Value
 	if f := e.Get(KeyPrecision); f.Source != UnknownValue {
 		model += " " + f.Value
+	}
+	if f := e.Get(KeySettings); f.Source != UnknownValue {
+		name += " (" + f.Value + ")"
 	}
 	s := model + " · " + name + " · " + hw
 	if e.Simulated() {

@@ -228,6 +228,7 @@ func TestVirtualEqualsHTTP(t *testing.T) {
 							s := &samples[i]
 							if s.Outcome == experiment.Cancelled {
 								s.Gaps, s.LastContent, s.OutputTokens, s.Events, s.Reads, s.OutputHash = nil, 0, 0, 0, 0, ""
+								s.FirstEvent, s.FirstContent, s.Counted, s.Model = 0, 0, "", ""
 							}
 							// Over HTTP the experiment's ID stands before the request's.
 							s.Server = strings.Replace(s.Server, stack.run.ExperimentID+"-", "", 1)
@@ -341,4 +342,50 @@ seeds:
 	}
 	t.Fatal("with each of 100 seeds the order of goroutines decides something")
 	return Plan{}, nil
+}
+
+// A conversation that outgrows the context is refused at that turn, in virtual time as
+// through HTTP, and the run goes on with others.
+func TestConversationOutgrowsTheContext(t *testing.T) {
+	p := drivePlan(t, func(s *experiment.Spec) {
+		s.Requests, s.Concurrency, s.Turns, s.Warmup = 12, []int{2}, experiment.Tokens(4), 0
+		s.InputTokens, s.OutputTokens = experiment.Tokens(300), experiment.Tokens(50)
+	})
+	cfg := sim.Config{GPU: "h100-sxm", MaxModelLen: 1100}
+	outcomes := func(sink *driveSink) map[string]string {
+		out := map[string]string{}
+		for _, s := range sink.samples[0] {
+			if s.Outcome != experiment.Cancelled {
+				out[fmt.Sprintf("%d.%d", s.Session, s.Turn)] = fmt.Sprintf("%s %d", s.Outcome, max(0, s.HTTPStatus-200))
+			}
+		}
+		return out
+	}
+	d, err := cfg.Resolve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	virtual, sink := driveRun(p)
+	if status, err := virtual.DoVirtual(t.Context(), d, nil, driveStart); err != nil || status != experiment.Complete {
+		t.Fatal(status, err)
+	}
+	want := outcomes(sink)
+	refused := 0
+	for _, o := range want {
+		if o == "http 200" {
+			refused++
+		}
+	}
+	if refused == 0 {
+		t.Fatalf("no turn outgrew the context: %v", want)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		stack := newDriveStack(t, p, driveSimulator(t, cfg).Handler())
+		if status, err := stack.run.Do(t.Context(), nil); err != nil || status != experiment.Complete {
+			t.Fatal(status, err)
+		}
+		if d := cmp.Diff(want, outcomes(stack.sink)); d != "" {
+			t.Errorf("outcomes, virtual (-) and through HTTP (+):\n%s", d)
+		}
+	})
 }

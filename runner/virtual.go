@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"time"
 
@@ -46,8 +47,7 @@ func VirtualFit(endpoint experiment.Endpoint) workload.Fit {
 // first; only where such a tie decides who sends the last measured request does Do
 // leave it to the order of goroutines. What has no counterpart without HTTP stays
 // unset: connection, headers and status. Between two points the
-// engine comes to rest. A request that it refuses, because it does not fit the
-// context, ends the run.
+// engine comes to rest.
 func (r *Run) DoVirtual(ctx context.Context, d sim.Deployment, stop <-chan struct{}, start time.Time) (experiment.Status, error) {
 	loop := sim.NewLoop(d, d.Seed, d.Jitter)
 	anchor := func() time.Time { return start.Add(loop.Now()) }
@@ -257,6 +257,10 @@ func (v *virtual) arrivalTurn(c *conversation, e *planned, turn int, due, now ex
 func (v *virtual) submit(r Request, id string, now experiment.Instant, after func(s *experiment.Sample, answer string)) {
 	r.Sample.Sent = now
 	content := v.content(&r)
+	if err := v.deployment.Serves(content.Tokens(), r.MaxTokens); err != nil {
+		v.refuse(r, now, err, after)
+		return
+	}
 	err := v.loop.Submit(sim.Request{
 		ID: id, Arrive: v.base + now.Sub(0), Content: content, MaxTokens: r.MaxTokens, OutputTokens: r.MaxTokens,
 	})
@@ -290,10 +294,28 @@ func (v *virtual) done(t sim.Truth) {
 		answer = f.content.Answer(0, t.OutputTokens)
 	}
 	s := v.sample(f, t, answer)
-	v.gate.done(&s)
-	v.live.add(&s)
-	v.vitals.add(&s)
-	if err := v.run.Sink.AddSample(v.point.ID, s); err != nil && v.sinkErr == nil {
+	v.record(&s)
+	f.after(&s, answer)
+}
+
+// refuse answers a request that the engine can never serve as its server does: at
+// once, with status 400. A conversation may outgrow the context.
+func (v *virtual) refuse(r Request, now experiment.Instant, why error, after func(s *experiment.Sample, answer string)) {
+	v.loop.At(v.base+now.Sub(0), func() {
+		s := r.Sample
+		s.End, s.Outcome, s.HTTPStatus = now, experiment.HTTPError, http.StatusBadRequest
+		s.Error = fmt.Sprintf("the simulated engine answered 400: %s", why)
+		v.record(&s)
+		after(&s, "")
+	})
+}
+
+// record hands over a sample that is complete.
+func (v *virtual) record(s *experiment.Sample) {
+	v.gate.done(s)
+	v.live.add(s)
+	v.vitals.add(s)
+	if err := v.run.Sink.AddSample(v.point.ID, *s); err != nil && v.sinkErr == nil {
 		v.sinkErr = err
 		v.gate.halt(s.End)
 	}
@@ -301,7 +323,6 @@ func (v *virtual) done(t sim.Truth) {
 		v.gate.halt(s.End)
 	}
 	v.check(s.End)
-	f.after(&s, answer)
 }
 
 // check does what follows from the gate's state at now.

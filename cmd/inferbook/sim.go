@@ -38,10 +38,12 @@ func (p *program) simCommand() *cli.Command {
 			list("gpus", "the GPUs it knows, with sources", p.simGPUs),
 			list("models", "the models it knows", p.simModels),
 			list("runtimes", "the runtimes it imitates", p.simRuntimes),
+			list("settings", "what --sim NAME=VALUE can set", p.simSettings),
 			list("faults", "what it can do wrong on demand", p.simFaults),
 			{Name: "profile", Usage: "one deployment, with every figure and where it comes from",
-				UsageText: examples("inferbook sim profile --gpu h100-sxm --gpus 4 --model llama-3.1-70b --precision fp8"),
-				Flags:     append(deploymentFlags(), jsonFlag()), Action: p.simProfile},
+				UsageText: examples("inferbook sim profile --gpu h100-sxm --gpus 4 --model llama-3.1-70b --precision fp8",
+					"inferbook sim profile --gpu l4 --rows > mine.yaml      its rows, to change and use with --profile mine.yaml"),
+				Flags: append(deploymentFlags(), &cli.BoolFlag{Name: "rows", Usage: "as the YAML of a profile: GPU, model and runtime"}, jsonFlag()), Action: p.simProfile},
 			p.simCapacityCommand(), p.simPublishedCommand(), p.simCalibrateCommand(),
 			{Name: "profiles", Usage: "the profiles that were fitted in this notebook", UsageText: examples("inferbook sim profiles"), Flags: []cli.Flag{jsonFlag(), dbFlag()}, Action: p.simProfiles},
 			p.simBenchCommand(),
@@ -156,6 +158,9 @@ func (p *program) simAction(c *cli.Context) error {
 	}
 	ctx, cancel := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM)
 	defer cancel()
+	if port := c.Int("port"); port < 0 || port > 65535 {
+		return usage("--port is %d; give one from 1 to 65535, or 0 for any free one", port)
+	}
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", c.Int("port")))
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return usage("port %d is in use; choose another with --port, or 0 for any free one", c.Int("port"))

@@ -60,7 +60,12 @@ func (p *program) simCalibrate(c *cli.Context) error {
 		return err
 	}
 	var points []calibrate.Point
+	simulated := false
 	for _, e := range all {
+		if t := e.Environment.Scaled(); t != "" {
+			return usage("%s ran on a simulated engine whose clock was scaled %s; its times are no server's", e.Alias(), t)
+		}
+		simulated = simulated || e.Environment.Simulated()
 		of, err := measuredPoints(c, nb, e)
 		if err != nil {
 			return err
@@ -76,9 +81,12 @@ func (p *program) simCalibrate(c *cli.Context) error {
 	if err != nil {
 		return usage("%w", err)
 	}
-	names := aliases(all)
+	basis := fmt.Sprintf("%d points of %s", len(points), aliases(all))
+	if set := c.StringSlice("sim"); len(set) > 0 {
+		basis += " with " + strings.Join(set, ", ")
+	}
 	made := experiment.Profile{Name: cmp.Or(c.String("name"), strings.Join([]string{d.GPU.Name, d.Runtime.Name, all[0].Alias()}, "-"))}
-	if made.Rows, err = profileRows(&d, cfg.Profiles, r, made.Name, names, strings.Join(c.StringSlice("sim"), ", "), p.now()); err != nil {
+	if made.Rows, err = profileRows(&d, cfg.Profiles, r, made.Name, basis, simulated, p.now()); err != nil {
 		return err
 	}
 	fit, err := json.Marshal(r)
@@ -191,19 +199,15 @@ func aliases(all []*experiment.Experiment) string {
 }
 
 // profileRows writes a fit as rows of the catalogue, after those it was made with.
-func profileRows(d *sim.Deployment, own string, r calibrate.Result, name, from, with string, now time.Time) (string, error) {
+func profileRows(d *sim.Deployment, own string, r calibrate.Result, name, basis string, simulated bool, now time.Time) (string, error) {
 	scope := sim.Scope{Runtime: d.Runtime.Name, GPU: d.GPU.Name, Models: []string{d.Model.Name}, Precisions: []string{d.Precision}, Counts: []int{d.Count}}
-	basis := fmt.Sprintf("%d points of %s", len(r.Residuals), from)
-	if with != "" {
-		basis += " with " + with
-	}
 	source := fmt.Sprintf("a fit of this notebook, %s; the error is that of points that it did not see", now.UTC().Format(time.DateOnly))
 	rows := sim.Catalogue{}
 	if err := yaml.UnmarshalWithOptions([]byte(own), &rows, yaml.Strict()); err != nil {
 		return "", err
 	}
 	rows.Fits = append([]sim.Fit{{Name: name, For: scope, Constants: r.Constants, Memory: r.Memory, Compute: r.Compute, Basis: basis, Source: source}}, rows.Fits...)
-	rows.Checks = append([]sim.Check{{For: scope, Status: sim.Fitted, TPOT: r.HeldOut.TPOT, TPOT90: r.HeldOut.TPOT90, TTFT: r.HeldOut.TTFT, Rows: len(r.Residuals), Basis: basis, Source: source}}, rows.Checks...)
+	rows.Checks = append([]sim.Check{{For: scope, Status: sim.Fitted, TPOT: r.HeldOut.TPOT, TPOT90: r.HeldOut.TPOT90, TTFT: r.HeldOut.TTFT, Rows: len(r.Residuals), Simulated: simulated, Basis: basis, Source: source}}, rows.Checks...)
 	text, err := yaml.MarshalWithOptions(rows, yaml.OmitEmpty())
 	if err != nil {
 		return "", fmt.Errorf("writing the profile: %w", err)
@@ -235,6 +239,7 @@ func (p *program) printFit(r calibrate.Result, d *sim.Deployment) {
 	fmt.Fprintf(p.out, "\ntime per token: ±%.1f %% before the fit, ±%.1f %% after; of points held out ±%.1f %% on average, 9 in 10 within ±%.1f %%\n",
 		100*r.Before.TPOT, 100*r.After.TPOT, 100*r.HeldOut.TPOT, 100*r.HeldOut.TPOT90)
 	fmt.Fprintf(p.out, "TTFT: ±%.1f %% before, ±%.1f %% after, held out ±%.1f %%\n", 100*r.Before.TTFT, 100*r.After.TTFT, 100*r.HeldOut.TTFT)
+	fmt.Fprintln(p.out, "the constants make up for each other: read them as a whole, not one by one")
 	if len(r.Weak) > 0 {
 		fmt.Fprintf(p.out, "these points say little about %s: half or double changes the fit by less than 1 %%\n", strings.Join(r.Weak, ", "))
 	}

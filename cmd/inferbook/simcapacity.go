@@ -1,15 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
 	"os/signal"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -102,7 +105,22 @@ func (p *program) simCapacityAction(c *cli.Context) error {
 		}{document{"inferbook.sim-capacity/1"}, analysis.WhatIfRanking, alike, ranked})
 	}
 	p.printCapacity(ranked, alike)
+	if note := unlikeNets(deployments); note != "" {
+		fmt.Fprintf(p.out, "  · %s\n", note)
+	}
 	return nil
+}
+
+// unlikeNets says where deployments that are compared have ways to the client of
+// unlike length, which a TTFT would rank by; empty = they are alike.
+func unlikeNets(deployments []sim.Deployment) string {
+	byNet := func(a, b sim.Deployment) int { return cmp.Compare(a.Runtime.Net, b.Runtime.Net) }
+	short, long := slices.MinFunc(deployments, byNet), slices.MaxFunc(deployments, byNet)
+	if long.Runtime.Net-short.Runtime.Net < 2*time.Millisecond {
+		return ""
+	}
+	return fmt.Sprintf("A TTFT holds %s of server and network for %s, by its fit, and %s for %s: these say nothing of the GPUs, so do not rank them by a TTFT that is near.",
+		long.Runtime.Net, long.Profile(), short.Runtime.Net, short.Profile())
 }
 
 // capacityQuestion reads all but the deployment.
@@ -152,6 +170,9 @@ func (p *program) capacityDeployments(c *cli.Context) ([]sim.Deployment, error) 
 		Router: c.String("router")}
 	if err := p.adjust(c, &base); err != nil {
 		return nil, err
+	}
+	if base.Replicas > 0 {
+		return nil, usage("the capacity is that of one replica; say with --demand how much all of them are to serve")
 	}
 	var configs []sim.Config
 	for _, gpu := range c.StringSlice("gpu") {
@@ -238,7 +259,7 @@ func (p *program) printCapacity(results []analysis.WhatIf, alike []bool) {
 	labels, of := []string{}, map[string][]string{}
 	for i := range results {
 		w := &results[i]
-		label := fmt.Sprintf("%s Calibration: %s.", w.Label, strings.TrimSuffix(w.Calibration, "."))
+		label := fmt.Sprintf("%s Its times at one load: %s.", w.Label, strings.TrimSuffix(w.Calibration, "."))
 		if of[label] == nil {
 			labels = append(labels, label)
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/goccy/go-yaml"
 	"github.com/urfave/cli/v2"
 
 	"github.com/inferbook/inferbook/runner/sim"
@@ -183,5 +184,37 @@ func (p *program) simPublished(c *cli.Context) error {
 	}
 	t.Render()
 	p.hint("ratio: geometric mean of simulated over measured; fit: its constants were fitted to runs of that kind; looked-at: a constant was chosen with these rows in sight; hold-out: neither. inferbook sim published --rows shows each figure.")
+	return nil
+}
+
+// simSettings lists what --sim can set.
+func (p *program) simSettings(c *cli.Context) error {
+	settings := sim.Options()
+	if c.Bool("json") {
+		return printJSON(p.out, struct {
+			document
+			Settings map[string]string `json:"settings"`
+		}{document{"inferbook.sim-settings/1"}, settings})
+	}
+	t := newTable(p.out, "setting", "what it is")
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		t.AppendRow([]any{name, settings[name]})
+	}
+	t.Render()
+	return nil
+}
+
+// printRows prints the rows that a deployment is made of as a person's own profile.
+func (p *program) printRows(cfg sim.Config) error {
+	cfg.Unfitted = true // the runtime's own constants
+	d, err := cfg.Resolve()
+	if err != nil {
+		return usage("%w", err)
+	}
+	text, err := yaml.MarshalWithOptions(sim.Catalogue{GPUs: []sim.GPU{d.GPU}, Models: []sim.Model{d.Model}, Runtimes: []sim.Runtime{d.Runtime}}, yaml.OmitEmpty())
+	if err != nil {
+		return fmt.Errorf("writing the rows: %w", err)
+	}
+	fmt.Fprintf(p.out, "# Rows of the simulated engine's catalogue. Give a row another name or keep it to stand in for the built-in one; drop what stays as it is.\n%s", text)
 	return nil
 }

@@ -19,6 +19,9 @@ func (p *program) simProfile(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if c.Bool("rows") {
+		return p.printRows(cfg)
+	}
 	d, err := cfg.Resolve()
 	if err != nil {
 		return usage("%w", err)

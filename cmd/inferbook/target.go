@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,6 +47,9 @@ func (p *program) resolve(c *cli.Context, s *experiment.Spec, key, address, from
 			return nil, usage("--accept-time-scale is for a simulated engine that --base-url names; this run starts its own, in real or virtual time")
 		}
 		return t, p.resolveSimulator(c, s, t)
+	}
+	if c.IsSet("sim") || c.IsSet("profile") {
+		return nil, usage("--sim and --profile set up the simulated engine of this run, and %s names a server; give them to that server (inferbook sim), or leave one out", from)
 	}
 	s.BaseURL, s.Simulator = address, nil
 	if loopback(address) {
@@ -154,6 +158,13 @@ func (p *program) hintUnlisted(s *experiment.Spec, listed []string) {
 func (p *program) resolveSimulator(c *cli.Context, s *experiment.Spec, t *target) error {
 	if err := p.simulatorOf(c, s); err != nil {
 		return err
+	}
+	if set := s.Simulator.Options; len(set) > 0 {
+		var said []string
+		for _, name := range slices.Sorted(maps.Keys(set)) {
+			said = append(said, name+"="+set[name])
+		}
+		t.env.Set(experiment.KeySettings, strings.Join(said, ", "), experiment.Simulated)
 	}
 	if s.Simulator.Virtual {
 		if err := virtualEnvironment(s, &t.env); err != nil {

@@ -168,7 +168,7 @@ func known(options ...gjson.Result) string {
 func Simulator(d sim.Deployment) []experiment.Fact {
 	var facts []experiment.Fact
 	for _, f := range []struct{ key, value string }{
-		{experiment.KeyGPUCount, strconv.Itoa(d.Count)},
+		{experiment.KeyGPUCount, strconv.Itoa(d.Count * max(1, d.Replicas))}, // all that are paid for
 		{experiment.KeyGPUModel, d.GPU.Name},
 		{experiment.KeyMaxModelLen, strconv.Itoa(d.MaxModelLen)},
 		{experiment.KeyModel, d.Model.Name},

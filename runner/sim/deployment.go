@@ -159,6 +159,9 @@ func (d *Deployment) limitContext(asked int) error {
 	return nil
 }
 
+// Serves reports a request that the deployment can never serve, by its tokens.
+func (d Deployment) Serves(prompt, output int) error { return d.check(prompt, output) }
+
 // check reports a request that the deployment can never serve.
 func (d *Deployment) check(prompt, output int) error {
 	if prompt > d.MaxModelLen || output > d.MaxModelLen-prompt {

@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -14,7 +15,8 @@ const (
 	// Fitted: constants were fitted to runs of this runtime, generation of GPUs and
 	// family of models.
 	Fitted Status = "fitted"
-	// Checked: published runs were held against it, and no constant was fitted to them.
+	// Checked: measured runs were held against it. Nothing was fitted to them, though a
+	// constant may have been chosen with them in sight.
 	Checked Status = "checked"
 	// Uncalibrated: nothing was.
 	Uncalibrated Status = "uncalibrated"
@@ -57,8 +59,11 @@ type Check struct {
 	TTFT       float64 `json:"ttft,omitempty" yaml:"ttft"`
 	Throughput float64 `json:"throughput,omitempty" yaml:"throughput"`
 	Rows       int     `json:"rows" yaml:"rows"`
-	Basis      string  `json:"basis" yaml:"basis"` // the runs
-	Source     string  `json:"source" yaml:"source"`
+	// Simulated says that the rows are of a simulated engine themselves, so that the
+	// errors say nothing of a real one.
+	Simulated bool   `json:"simulated,omitempty" yaml:"simulated"`
+	Basis     string `json:"basis" yaml:"basis"` // the runs
+	Source    string `json:"source" yaml:"source"`
 }
 
 // matches gives how many fields of the scope a deployment meets, and false where it
@@ -162,6 +167,9 @@ func (d *Deployment) fit(c *Catalogue) {
 	}
 	d.Fit = f.Name
 	d.Runtime.setConstants(f.Constants)
+	d.Runtime.Sources = maps.Clone(d.Runtime.Sources)
+	maps.DeleteFunc(d.Runtime.Sources, func(figure, _ string) bool { return strings.HasSuffix(figure, "_us") })
+	d.Runtime.Sources["constants"] = fmt.Sprintf("the fit %s: %s (%s)", f.Name, f.Basis, f.Source)
 	d.setShares(f.Memory, f.Compute)
 }
 
@@ -213,7 +221,10 @@ func (k Check) String() string {
 		says = append(says, "throughput "+percent(k.Throughput))
 	}
 	rows := fmt.Sprintf("%d measured rows", k.Rows)
-	if k.Rows == 1 {
+	switch {
+	case k.Simulated:
+		rows = fmt.Sprintf("%d rows that were SIMULATED themselves", k.Rows)
+	case k.Rows == 1:
 		rows = "one measured row"
 	}
 	return fmt.Sprintf("%s: %s of %s (%s)", k.Status, strings.Join(says, "; "), rows, k.Basis)

@@ -61,6 +61,9 @@ func whole(field func(*Config) *int) func(*Config, string) error {
 		if err != nil {
 			return fmt.Errorf("%q is not a whole number", text)
 		}
+		if n < 1 {
+			return fmt.Errorf("it is %d; give at least 1", n)
+		}
 		*field(c) = n
 		return nil
 	}
@@ -110,6 +113,9 @@ func speculate(c *Config, text string) error {
 		if s.DraftShare, err = strconv.ParseFloat(parts[2], 64); err != nil {
 			return bad
 		}
+	}
+	if s.Tokens < 1 {
+		return bad
 	}
 	c.Speculation = s
 	return nil
