@@ -18,6 +18,8 @@ type inspector struct {
 	admitted  map[*sequence]int // with how many preemptions
 	truths    []Truth
 	computed  int // tokens
+	// admissions is how many each scheduler has made up to the step before.
+	admissions map[*continuous]int
 }
 
 func (i *inspector) tokens(time.Duration, []*sequence) {}
@@ -71,6 +73,12 @@ func (i *inspector) checkContinuous(c *continuous, replica int, w work) {
 		}
 	}
 	policy := c.d.Runtime.Scheduling
+	if n := len(c.running); policy.WholePrompt && c.admissions > i.admissions[c] {
+		if s := c.running[n-1]; c.pool.blocksFor(s.target())-s.blocks() > c.pool.free() {
+			i.t.Fatalf("a request of %d tokens is admitted with %d blocks, and %d are free", s.target(), s.blocks(), c.pool.free())
+		}
+	}
+	i.admissions[c] = c.admissions
 	decodes, prefills := 0, 0
 	for _, k := range c.chunks {
 		s := k.seq
@@ -144,6 +152,7 @@ func smallDeployment(t *rapid.T) Deployment {
 		}
 		s.Chunked = rapid.Bool().Draw(t, "chunked")
 		s.LongPrefill = rapid.SampledFrom([]int{0, 0, 5}).Draw(t, "long prefill")
+		s.WholePrompt = rapid.Bool().Draw(t, "whole prompt")
 		d.PrefixCaching = rapid.Bool().Draw(t, "prefix caching")
 		if rapid.Bool().Draw(t, "speculate") {
 			d.Speculation = Speculation{Tokens: rapid.IntRange(1, 5).Draw(t, "drafts"), Acceptance: rapid.Float64Range(0, 1).Draw(t, "acceptance")}
@@ -203,7 +212,7 @@ func load(t *rapid.T, d *Deployment) []ask {
 func TestEngineLaws(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := smallDeployment(t)
-		in := &inspector{t: t, prefilled: map[*sequence]int{}, admitted: map[*sequence]int{}}
+		in := &inspector{t: t, prefilled: map[*sequence]int{}, admitted: map[*sequence]int{}, admissions: map[*continuous]int{}}
 		in.f = newFleet(&d, 1, rapid.SampledFrom([]float64{0, .1}).Draw(t, "jitter"), in)
 		in.f.stepwise = true
 		asks := load(t, &d)

@@ -72,6 +72,26 @@ func TestLongPrefillLeavesRoom(t *testing.T) {
 	}
 }
 
+// Two prompts that the pool cannot hold together: where a prompt must fit whole, the
+// second waits for the end of the first; else both begin, and one is computed again.
+func TestWholePrompt(t *testing.T) {
+	for _, whole := range []bool{true, false} {
+		d := resolve(t, Config{})
+		if !d.Runtime.Scheduling.WholePrompt {
+			t.Fatal("vllm-like should admit whole prompts")
+		}
+		d.Runtime.Scheduling.WholePrompt = whole
+		n := d.KVTokens * 2 / 3
+		l := NewLoop(d, 1, 0)
+		got := finishAll(t, l,
+			Request{ID: "a", PromptTokens: n, OutputTokens: 200}, Request{ID: "b", Arrive: time.Second, PromptTokens: n, OutputTokens: 200})
+		waits, u := got["b"].Scheduled == got["a"].Finish-d.Runtime.Net, l.Usage()
+		if waits != whole || whole != (u.Preemptions == 0) || whole != (u.Computed == 2*(n+199)) || whole != (u.HeldByKV > u.Elapsed/4) {
+			t.Errorf("whole prompts %t: b is scheduled at %s, a ends at %s; %+v", whole, got["b"].Scheduled, got["a"].Finish, u)
+		}
+	}
+}
+
 func TestVictims(t *testing.T) {
 	running := []*sequence{{prompt: 5, generated: 9}, {prompt: 5, generated: 2}, {prompt: 7, generated: 2}, {prompt: 7, generated: 2}, {prompt: 9, generated: 3}}
 	for _, tc := range []struct {

@@ -241,7 +241,13 @@ func (c *continuous) admit(now time.Duration, waiting *queue, budget int) {
 			n = rest
 		}
 		need := c.pool.blocksFor(c.policy.hold(s, cached+n)) - found
-		if need > c.pool.free()-idle {
+		fits := need
+		if c.d.Runtime.Scheduling.WholePrompt {
+			// Only what the step needs is taken. A request that the pool can hold alone gets
+			// in at the latest when nothing else runs.
+			fits = max(need, c.pool.blocksFor(s.target())-found)
+		}
+		if fits > c.pool.free()-idle {
 			c.held = heldByKV
 			return
 		}
