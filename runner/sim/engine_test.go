@@ -80,8 +80,10 @@ func (i *inspector) checkContinuous(c *continuous, replica int, w work) {
 	}
 	i.admissions[c] = c.admissions
 	decodes, prefills := 0, 0
+	planned := map[*sequence]int{}
 	for _, k := range c.chunks {
 		s := k.seq
+		planned[s] = k.n
 		if k.n < 1 || s.computed+k.n > s.target() || s.computed+k.n+k.drafts > s.room || s.generated+1+k.drafts > s.output && k.drafts > 0 {
 			i.t.Fatalf("%d tokens and %d drafts on top of %d, towards %d, with room for %d", k.n, k.drafts, s.computed, s.target(), s.room)
 		}
@@ -106,6 +108,19 @@ func (i *inspector) checkContinuous(c *continuous, replica int, w work) {
 				i.t.Fatalf("a first token after %d of %d prompt tokens", i.prefilled[s], s.prompt)
 			}
 		}
+	}
+	for _, s := range c.running {
+		n := planned[s]
+		delete(planned, s)
+		if !c.policy.early() {
+			n = 0
+		}
+		if s.published*c.d.BlockSize > s.computed+n {
+			i.t.Fatalf("%d blocks can be found of a request with %d tokens and %d in the step", s.published, s.computed, n)
+		}
+	}
+	if len(planned) > 0 {
+		i.t.Fatalf("%d requests have tokens in a step and no place in the batch", len(planned))
 	}
 	if policy.Batching == PrefillFirst && decodes > 0 && prefills > 0 {
 		i.t.Fatalf("a step has %d decodes and %d prompts", decodes, prefills)

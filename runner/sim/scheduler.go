@@ -117,6 +117,11 @@ func (c *continuous) add(s *sequence, n, drafts int) {
 		c.work.verify(drafts, s.computed)
 		return
 	}
+	if c.policy.early() {
+		// Nothing is taken back: whoever is preempted has no tokens in the step yet, and
+		// who leaves does so after it is computed.
+		c.pool.publish(s, min(s.computed+n, s.prompt))
+	}
 	c.work.add(n, s.computed)
 	if s.computed+n == s.target() {
 		c.work.sampled++
