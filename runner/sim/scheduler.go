@@ -40,12 +40,14 @@ const (
 
 // tally counts what a scheduler has done.
 type tally struct {
-	prompt, cached                int // prompt tokens of the sequences admitted, and those of them that were found
+	requests                      int // sequences admitted, each counted once
+	prompt, cached                int // their prompt tokens, and those of them that were found
 	preemptions                   int
 	drafts, drafted, draftsPassed int // verified drafts, their tokens, and those of these that were accepted
 }
 
 func (t *tally) add(o tally) {
+	t.requests += o.requests
 	t.prompt += o.prompt
 	t.cached += o.cached
 	t.preemptions += o.preemptions
@@ -264,6 +266,7 @@ func (c *continuous) admit(now time.Duration, waiting *queue, budget int) {
 		if s.truth.Scheduled == Never {
 			s.truth.Scheduled = now
 			s.truth.CachedTokens = cached
+			c.tally.requests++
 			c.tally.prompt += s.prompt
 			c.tally.cached += cached
 		}
