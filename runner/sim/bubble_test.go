@@ -305,14 +305,14 @@ func (l *lab) ask(t *testing.T, r Request, patience time.Duration) {
 // A server that runs for days forgets its oldest requests, and says so.
 func TestServerForgets(t *testing.T) {
 	inBubble(t, Config{}, func(t *testing.T, l *lab) {
-		l.server.keep = 25
+		l.server.finished.keep = 2*(10+truthWeight) + 5
 		for i := range 4 {
 			if _, err := l.stream(fmt.Sprint(i), chatBody(50, 10)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if got := l.server.Truths(); len(got) != 2 || got[0].ID != "2" || got[1].ID != "3" {
-			t.Errorf("with room for 25 tokens the server remembers %d requests of 10; want the last two", len(got))
+			t.Errorf("with room for two and a half requests the server remembers %d; want the last two", len(got))
 		}
 	})
 }

@@ -68,7 +68,7 @@
 package sim
 
 // version changes whenever the same requests would get other times.
-const version = "3"
+const version = "4"
 
 // Version names the simulation model. Truths of two versions differ.
 func Version() string { return version }

@@ -18,6 +18,8 @@ type inspector struct {
 	admitted  map[*sequence]int // with how many preemptions
 	truths    []Truth
 	computed  int // tokens
+	// admissions is how many each scheduler has made up to the step before.
+	admissions map[*continuous]int
 }
 
 func (i *inspector) tokens(time.Duration, []*sequence) {}
@@ -71,9 +73,17 @@ func (i *inspector) checkContinuous(c *continuous, replica int, w work) {
 		}
 	}
 	policy := c.d.Runtime.Scheduling
+	if n := len(c.running); policy.WholePrompt && c.admissions > i.admissions[c] {
+		if s := c.running[n-1]; c.pool.blocksFor(s.target())-s.blocks() > c.pool.free() {
+			i.t.Fatalf("a request of %d tokens is admitted with %d blocks, and %d are free", s.target(), s.blocks(), c.pool.free())
+		}
+	}
+	i.admissions[c] = c.admissions
 	decodes, prefills := 0, 0
+	planned := map[*sequence]int{}
 	for _, k := range c.chunks {
 		s := k.seq
+		planned[s] = k.n
 		if k.n < 1 || s.computed+k.n > s.target() || s.computed+k.n+k.drafts > s.room || s.generated+1+k.drafts > s.output && k.drafts > 0 {
 			i.t.Fatalf("%d tokens and %d drafts on top of %d, towards %d, with room for %d", k.n, k.drafts, s.computed, s.target(), s.room)
 		}
@@ -98,6 +108,19 @@ func (i *inspector) checkContinuous(c *continuous, replica int, w work) {
 				i.t.Fatalf("a first token after %d of %d prompt tokens", i.prefilled[s], s.prompt)
 			}
 		}
+	}
+	for _, s := range c.running {
+		n := planned[s]
+		delete(planned, s)
+		if !c.policy.early() {
+			n = 0
+		}
+		if s.published*c.d.BlockSize > s.computed+n {
+			i.t.Fatalf("%d blocks can be found of a request with %d tokens and %d in the step", s.published, s.computed, n)
+		}
+	}
+	if len(planned) > 0 {
+		i.t.Fatalf("%d requests have tokens in a step and no place in the batch", len(planned))
 	}
 	if policy.Batching == PrefillFirst && decodes > 0 && prefills > 0 {
 		i.t.Fatalf("a step has %d decodes and %d prompts", decodes, prefills)
@@ -144,6 +167,7 @@ func smallDeployment(t *rapid.T) Deployment {
 		}
 		s.Chunked = rapid.Bool().Draw(t, "chunked")
 		s.LongPrefill = rapid.SampledFrom([]int{0, 0, 5}).Draw(t, "long prefill")
+		s.WholePrompt = rapid.Bool().Draw(t, "whole prompt")
 		d.PrefixCaching = rapid.Bool().Draw(t, "prefix caching")
 		if rapid.Bool().Draw(t, "speculate") {
 			d.Speculation = Speculation{Tokens: rapid.IntRange(1, 5).Draw(t, "drafts"), Acceptance: rapid.Float64Range(0, 1).Draw(t, "acceptance")}
@@ -203,7 +227,7 @@ func load(t *rapid.T, d *Deployment) []ask {
 func TestEngineLaws(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := smallDeployment(t)
-		in := &inspector{t: t, prefilled: map[*sequence]int{}, admitted: map[*sequence]int{}}
+		in := &inspector{t: t, prefilled: map[*sequence]int{}, admitted: map[*sequence]int{}, admissions: map[*continuous]int{}}
 		in.f = newFleet(&d, 1, rapid.SampledFrom([]float64{0, .1}).Draw(t, "jitter"), in)
 		in.f.stepwise = true
 		asks := load(t, &d)

@@ -10,9 +10,7 @@ import (
 
 // exposition answers with the metrics in Prometheus' text format.
 func (s *Server) exposition(w http.ResponseWriter, _ *http.Request) {
-	s.mu.Lock()
 	text := s.expose()
-	s.mu.Unlock()
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	_, _ = io.WriteString(w, text)
 }
@@ -23,19 +21,29 @@ const (
 	fromCache   = "local_cache_hit"
 )
 
-// expose writes all metrics; s.mu is held.
+// numbers copies all that is told of the engines, and how late tokens have left, at one moment.
+func (s *Server) numbers() (engines []engineMetrics, lateness *histogram) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	engines = make([]engineMetrics, len(s.metrics))
+	for i, m := range s.metrics {
+		engines[i] = engineMetrics{metrics: m.clone(), gauges: s.engine.engines[i].gauges()}
+	}
+	return engines, s.lateness.clone()
+}
+
+// expose writes all metrics. The engine goes on meanwhile: it waits for the numbers alone.
 func (s *Server) expose() string {
+	engines, lateness := s.numbers()
+	for i := range engines {
+		engines[i].labels = fmt.Sprintf(`engine="%d",model_name=%s`, i, strconv.Quote(s.d.ServedName))
+	}
 	p := &page{}
 	p.head("inferbook_simulated", "gauge", "1: every figure here comes from a simulated engine")
 	p.line("inferbook_simulated", "", 1)
 	p.head("sim_time_scale", "gauge", "the engine's seconds in a real second; its times below are the engine's")
 	p.line("sim_time_scale", "", s.pace.scale)
-	p.histogram("sim_step_lateness_seconds", "how late the tokens of a step left by the clock", "", s.lateness)
-
-	engines := make([]engineMetrics, len(s.metrics))
-	for i, m := range s.metrics {
-		engines[i] = engineMetrics{m, s.engine.engines[i].gauges(), fmt.Sprintf(`engine="%d",model_name=%s`, i, strconv.Quote(s.d.ServedName))}
-	}
+	p.histogram("sim_step_lateness_seconds", "how late the tokens of a step left by the clock", "", lateness)
 	pool := float64(s.d.KVBlocks)
 	for _, f := range []struct {
 		name, kind, help, extra string

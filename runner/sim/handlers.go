@@ -40,8 +40,7 @@ func (s *Server) Handler() http.Handler {
 
 // generate answers the interfaces that the engine works for.
 func (s *Server) generate(w http.ResponseWriter, r *http.Request, kind api) {
-	arrive, running := s.arrival()
-	if !running {
+	if _, running := s.now(); !running {
 		refuse(w, notRunning())
 		return
 	}
@@ -56,7 +55,12 @@ func (s *Server) generate(w http.ResponseWriter, r *http.Request, kind api) {
 		refuse(w, err)
 		return
 	}
-	if no := t.refused(arrive); no != nil {
+	now, running := s.now() // reading may have taken its time
+	if !running {
+		refuse(w, notRunning())
+		return
+	}
+	if no := t.refused(now); no != nil {
 		refuse(w, no)
 		return
 	}
@@ -65,16 +69,10 @@ func (s *Server) generate(w http.ResponseWriter, r *http.Request, kind api) {
 		refuse(w, err)
 		return
 	}
-	if t.slowUntil > arrive {
-		if !s.rest(r.Context(), t.slowUntil-arrive) {
-			return
-		}
-		if arrive, running = s.arrival(); !running {
-			refuse(w, notRunning())
-			return
-		}
+	if t.slowUntil > now && !s.rest(r.Context(), t.slowUntil-now) {
+		return
 	}
-	streams, err := s.submit(clientID(r), of, arrive, &g)
+	streams, err := s.submit(clientID(r), of, &g)
 	if err != nil {
 		refuse(w, err)
 		return
@@ -169,7 +167,7 @@ func (s *Server) version(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
-	if _, running := s.arrival(); !running {
+	if _, running := s.now(); !running {
 		refuse(w, notRunning())
 		return
 	}
@@ -198,7 +196,7 @@ func (s *Server) config(w http.ResponseWriter, _ *http.Request) {
 func (s *Server) request(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
 	s.mu.Lock()
-	t, found := s.finished[id]
+	t, found := s.finished.truths[id]
 	live := s.live[id] != nil
 	s.mu.Unlock()
 	switch {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -73,6 +74,17 @@ func newMetrics(context int) *metrics {
 	}
 }
 
+// clone copies the counts of a moment.
+func (m *metrics) clone() *metrics {
+	c := *m
+	c.finished = maps.Clone(m.finished)
+	for _, h := range []**histogram{&c.iteration, &c.promptTokens, &c.outputTokens, &c.limits, &c.choices, &c.computed,
+		&c.ttft, &c.gap, &c.perToken, &c.e2e, &c.queue, &c.inference, &c.prefill, &c.decode} {
+		*h = (*h).clone()
+	}
+	return &c
+}
+
 // first counts the prompt of a request that has its first token.
 func (m *metrics) first(t *Truth) {
 	m.prompt += t.PromptTokens
@@ -118,4 +130,8 @@ func (h *histogram) observe(v float64) {
 	i, _ := slices.BinarySearch(h.bounds, v)
 	h.counts[i]++
 	h.sum += v
+}
+
+func (h *histogram) clone() *histogram {
+	return &histogram{bounds: h.bounds, counts: slices.Clone(h.counts), sum: h.sum}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -212,4 +213,34 @@ func TestMetricsOfReplicas(t *testing.T) {
 			t.Errorf("the log has steps of the replicas %v", replicas)
 		}
 	})
+}
+
+// What the page of metrics is written from does not change while it is written.
+func TestNumbersAreCopies(t *testing.T) {
+	s, err := NewServer(Config{Replicas: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	engines, lateness := s.numbers()
+	before := s.expose()
+	if lateness == s.lateness || &lateness.counts[0] == &s.lateness.counts[0] {
+		t.Error("the lateness is no copy")
+	}
+	for i, e := range engines {
+		of, copied := reflect.ValueOf(*s.metrics[i]), reflect.ValueOf(*e.metrics)
+		for k := range of.NumField() {
+			f := of.Type().Field(k)
+			switch f.Type.Kind() {
+			case reflect.Pointer, reflect.Map:
+				if of.Field(k).Pointer() == copied.Field(k).Pointer() {
+					t.Errorf("%s is no copy", f.Name)
+				}
+			}
+		}
+		e.ttft.observe(1)
+		e.finished[FinishStop]++
+	}
+	if s.expose() != before {
+		t.Error("the server's numbers change with a copy")
+	}
 }

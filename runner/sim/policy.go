@@ -12,6 +12,9 @@ type policy interface {
 	// victim picks from the running sequences, in the order of their admission, the
 	// one that gives up its blocks when there are too few.
 	victim(running []*sequence) int
+	// early says that the blocks of a prompt can be found from when they are scheduled
+	// on, by those admitted later in the same step; else from when they are computed.
+	early() bool
 }
 
 func newPolicy(s Scheduling) policy {
@@ -42,6 +45,10 @@ func (mixed) schedule(c *continuous, now time.Duration, waiting *queue) {
 func (mixed) hold(_ *sequence, n int) int { return n }
 
 func (mixed) victim(running []*sequence) int { return len(running) - 1 }
+
+// early is how vLLM v1 has it: allocate_slots puts blocks into its cache before the step
+// that computes them.
+func (mixed) early() bool { return true }
 
 // prefillFirst computes prompts while there are any that can be admitted, and
 // answers only in steps without them. It is the scheduler of vLLM 0.4 and 0.5, which
@@ -102,9 +109,14 @@ func (p prefillFirst) victim(running []*sequence) int {
 	return best
 }
 
+func (prefillFirst) early() bool { return false }
+
 // reserving is TensorRT-LLM's GUARANTEED_NO_EVICT, on top of a way to form steps:
 // a sequence is admitted when there are blocks for the longest answer it may
 // give, so that nothing is ever preempted.
 type reserving struct{ policy }
 
 func (reserving) hold(s *sequence, _ int) int { return s.prompt + s.limit }
+
+// TensorRT-LLM stores blocks for reuse once they are filled.
+func (reserving) early() bool { return false }

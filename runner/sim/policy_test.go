@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -72,6 +73,26 @@ func TestLongPrefillLeavesRoom(t *testing.T) {
 	}
 }
 
+// Two prompts that the pool cannot hold together: where a prompt must fit whole, the
+// second waits for the end of the first; else both begin, and one is computed again.
+func TestWholePrompt(t *testing.T) {
+	for _, whole := range []bool{true, false} {
+		d := resolve(t, Config{})
+		if !d.Runtime.Scheduling.WholePrompt {
+			t.Fatal("vllm-like should admit whole prompts")
+		}
+		d.Runtime.Scheduling.WholePrompt = whole
+		n := d.KVTokens * 2 / 3
+		l := NewLoop(d, 1, 0)
+		got := finishAll(t, l,
+			Request{ID: "a", PromptTokens: n, OutputTokens: 200}, Request{ID: "b", Arrive: time.Second, PromptTokens: n, OutputTokens: 200})
+		waits, u := got["b"].Scheduled == got["a"].Finish-d.Runtime.Net, l.Usage()
+		if waits != whole || whole != (u.Preemptions == 0) || whole != (u.Computed == 2*(n+199)) || whole != (u.HeldByKV > u.Elapsed/4) {
+			t.Errorf("whole prompts %t: b is scheduled at %s, a ends at %s; %+v", whole, got["b"].Scheduled, got["a"].Finish, u)
+		}
+	}
+}
+
 func TestVictims(t *testing.T) {
 	running := []*sequence{{prompt: 5, generated: 9}, {prompt: 5, generated: 2}, {prompt: 7, generated: 2}, {prompt: 7, generated: 2}, {prompt: 9, generated: 3}}
 	for _, tc := range []struct {
@@ -107,6 +128,61 @@ func TestConversationHitsItsHistory(t *testing.T) {
 		d.PrefixCaching = false
 		if got := finishAll(t, NewLoop(d, 1, 0), Request{ID: "1", Content: content, OutputTokens: 1}, Request{ID: "2", Arrive: time.Second, Content: content, OutputTokens: 1}); got["2"].CachedTokens != 0 {
 			t.Errorf("%s: without a prefix cache %d tokens are found", runtime, got["2"].CachedTokens)
+		}
+	}
+}
+
+// Of prompts alike that are admitted in one step, those behind the first find its blocks
+// with vLLM, and compute them themselves with the others. The next step's find them with all.
+func TestSameStepHits(t *testing.T) {
+	for runtime, want := range map[string]int{"vllm-like": 2000, "trtllm-like": 0, "sglang-like": 0} {
+		d := resolve(t, Config{GPU: "h100-sxm", Runtime: runtime})
+		requests := []Request{{ID: "before", PromptTokens: 8000, OutputTokens: 1}}
+		for i := range 4 {
+			ids := append(make([]int, 2000), 1, i)
+			// They are ready, all of them, by the end of the step before.
+			requests = append(requests, Request{ID: fmt.Sprint(i), Arrive: time.Duration(i + 1), Content: TokensContent(ids), OutputTokens: 5})
+		}
+		last := requests[4]
+		last.ID, last.Arrive = "later", 5*time.Second
+		l := NewLoop(d, 1, 0)
+		got := finishAll(t, l, append(requests, last)...)
+		if n := got["later"].CachedTokens; n/d.BlockSize != 2000/d.BlockSize {
+			t.Errorf("%s: %d tokens are found later", runtime, n)
+		}
+		for i := range 4 {
+			tr, found := got[fmt.Sprint(i)], want
+			if i == 0 {
+				found = 0
+			}
+			if tr.Scheduled != got["0"].Scheduled || tr.CachedTokens != found {
+				t.Errorf("%s: prompt %d is scheduled at %s and finds %d tokens, want %s and %d", runtime, i, tr.Scheduled, tr.CachedTokens, got["0"].Scheduled, found)
+			}
+		}
+	}
+}
+
+// Who leaves while the step computes its blocks takes them from nobody: the one that found
+// them has all its tokens, and the next prompt finds them still.
+func TestSameStepHitsOutliveTheirOwner(t *testing.T) {
+	d := resolve(t, Config{GPU: "h100-sxm"})
+	content := TokensContent(make([]int, 4000))
+	var owner time.Duration
+	for range 2 {
+		l := NewLoop(d, 1, 0)
+		if owner > 0 {
+			l.CancelAt("owner", owner+time.Microsecond)
+		}
+		got := finishAll(t, l, Request{ID: "before", PromptTokens: 8000, OutputTokens: 1},
+			Request{ID: "owner", Arrive: 1, Content: content, OutputTokens: 50}, Request{ID: "shares", Arrive: 2, Content: content, OutputTokens: 50},
+			Request{ID: "later", Arrive: 5 * time.Second, Content: content, OutputTokens: 50})
+		if owner = got["owner"].Scheduled; got["shares"].Scheduled != owner {
+			t.Errorf("the two are scheduled at %s and %s, want one step", owner, got["shares"].Scheduled)
+		}
+		for id, want := range map[string]int{"owner": 0, "shares": 3984, "later": 3984} {
+			if got[id].CachedTokens != want || id != "owner" && got[id].OutputTokens != 50 {
+				t.Errorf("%s: %+v, want %d tokens found", id, got[id], want)
+			}
 		}
 	}
 }

@@ -84,9 +84,9 @@ func (p *pool) share(s *sequence, keys []uint64) {
 	s.room += len(keys) * p.size
 }
 
-// publish puts into the index what a sequence has computed, up to a number of
-// tokens. A block that another sequence computed at the same time is there already; the
-// copy stays the sequence's own.
+// publish puts into the index what a sequence has computed, or computes in the step that
+// is being planned, up to a number of tokens. A block that another sequence computed at
+// the same time is there already; the copy stays the sequence's own.
 func (p *pool) publish(s *sequence, tokens int) {
 	if p.index == nil || s.chain.content == nil || tokens/p.size <= s.published {
 		return

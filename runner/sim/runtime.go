@@ -71,6 +71,9 @@ type Scheduling struct {
 	PrefixCaching bool `json:"prefix_caching,omitempty" yaml:"prefix_caching"`
 	// LongPrefill caps what a step computes of one prompt, in tokens; 0 = the budget does.
 	LongPrefill int `json:"long_prefill,omitempty" yaml:"long_prefill"`
+	// WholePrompt says that a prompt is admitted only where all of its blocks fit, though
+	// it is computed in chunks.
+	WholePrompt bool `json:"whole_prompt,omitempty" yaml:"whole_prompt"`
 }
 
 // How a step is formed.

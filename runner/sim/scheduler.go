@@ -40,12 +40,14 @@ const (
 
 // tally counts what a scheduler has done.
 type tally struct {
-	prompt, cached                int // prompt tokens of the sequences admitted, and those of them that were found
+	requests                      int // sequences admitted, each counted once
+	prompt, cached                int // their prompt tokens, and those of them that were found
 	preemptions                   int
 	drafts, drafted, draftsPassed int // verified drafts, their tokens, and those of these that were accepted
 }
 
 func (t *tally) add(o tally) {
+	t.requests += o.requests
 	t.prompt += o.prompt
 	t.cached += o.cached
 	t.preemptions += o.preemptions
@@ -116,6 +118,11 @@ func (c *continuous) add(s *sequence, n, drafts int) {
 	if drafts > 0 {
 		c.work.verify(drafts, s.computed)
 		return
+	}
+	if c.policy.early() {
+		// Nothing is taken back: whoever is preempted has no tokens in the step yet, and
+		// who leaves does so after it is computed.
+		c.pool.publish(s, min(s.computed+n, s.prompt))
 	}
 	c.work.add(n, s.computed)
 	if s.computed+n == s.target() {
@@ -241,7 +248,13 @@ func (c *continuous) admit(now time.Duration, waiting *queue, budget int) {
 			n = rest
 		}
 		need := c.pool.blocksFor(c.policy.hold(s, cached+n)) - found
-		if need > c.pool.free()-idle {
+		fits := need
+		if c.d.Runtime.Scheduling.WholePrompt {
+			// Only what the step needs is taken. A request that the pool can hold alone gets
+			// in at the latest when nothing else runs.
+			fits = max(need, c.pool.blocksFor(s.target())-found)
+		}
+		if fits > c.pool.free()-idle {
 			c.held = heldByKV
 			return
 		}
@@ -253,6 +266,7 @@ func (c *continuous) admit(now time.Duration, waiting *queue, budget int) {
 		if s.truth.Scheduled == Never {
 			s.truth.Scheduled = now
 			s.truth.CachedTokens = cached
+			c.tally.requests++
 			c.tally.prompt += s.prompt
 			c.tally.cached += cached
 		}

@@ -331,3 +331,91 @@ func TestHeldBack(t *testing.T) {
 		}
 	})
 }
+
+// A request arrives when all of it has been read, however slowly it was sent, and not
+// before what the engine has done meanwhile.
+func TestSlowBody(t *testing.T) {
+	for path, body := range map[string]string{
+		"chat/completions": chatBody(50, 5),
+		"completions":      `{"prompt":["hello","you"],"max_tokens":2,"ignore_eos":true}`,
+		"responses":        `{"input":"hello","max_output_tokens":20}`,
+		"embeddings":       `{"input":["hello"]}`,
+	} {
+		inBubble(t, Config{}, func(t *testing.T, l *lab) {
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				if _, err := l.stream("busy", chatBody(100, 200)); err != nil {
+					t.Error(err)
+				}
+			})
+			const slow = 700 * time.Millisecond
+			r, w := io.Pipe()
+			wg.Go(func() {
+				fmt.Fprint(w, body[:10])
+				time.Sleep(slow)
+				fmt.Fprint(w, body[10:])
+				w.Close()
+			})
+			req, err := http.NewRequest("POST", "http://sim/v1/"+path, r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("X-Request-Id", "slow")
+			resp, err := l.client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+			wg.Wait()
+			var got Account
+			if l.get(t, "/sim/requests/slow", &got); got.Arrival != slow || got.Front != l.server.d.Runtime.Front {
+				t.Errorf("%s: arrived at %s and spent %s in the front end, want %s and %s", path, got.Arrival, got.Front, slow, l.server.d.Runtime.Front)
+			}
+		})
+	}
+}
+
+// The count of those that wait is that of a look at all of them, whoever is scheduled,
+// preempted, finished, or gone.
+func TestQueuedCounts(t *testing.T) {
+	for _, cfg := range []Config{
+		{OtherMemoryGB: 5.2, PrefixCaching: "off"}, // a pool that runs out
+		{GPU: "a100-80-sxm", Runtime: "hf-static", MaxSeqs: 2},
+		{Replicas: 3, MaxSeqs: 1},
+	} {
+		inBubble(t, cfg, func(t *testing.T, l *lab) {
+			var wg sync.WaitGroup
+			for i := range 30 {
+				wg.Go(func() {
+					time.Sleep(time.Duration(i%7) * 100 * time.Millisecond)
+					ctx, cancel := context.WithTimeout(context.Background(), time.Duration(1+i%5)*600*time.Millisecond)
+					defer cancel()
+					if resp, err := l.post(ctx, "/v1/chat/completions", "", chatBody(200+i, 30)); err == nil {
+						_, _ = io.Copy(io.Discard, resp.Body)
+						resp.Body.Close()
+					}
+				})
+			}
+			most := 0
+			for range 500 {
+				time.Sleep(10 * time.Millisecond)
+				l.server.mu.Lock()
+				want := 0
+				for _, seq := range l.server.live {
+					if seq.truth.Scheduled == Never {
+						want++
+					}
+				}
+				got := l.server.queued()
+				l.server.mu.Unlock()
+				if most = max(most, got); got != want {
+					t.Fatalf("%d are said to wait, and %d do", got, want)
+				}
+			}
+			if wg.Wait(); most < 3 {
+				t.Errorf("at most %d wait", most)
+			}
+		})
+	}
+}

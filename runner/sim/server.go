@@ -25,10 +25,9 @@ type Server struct {
 	engine   *fleet
 	pace     pace
 	live     map[string]*sequence
-	finished map[string]Truth
-	order    []string   // IDs of finished, oldest first
-	kept     int        // token times in finished
-	keep     int        // the most of them to keep
+	finished *archive
+	asked    int        // requests that were submitted
+	unbegun  int        // of these, those that closed before a step had begun with them
 	metrics  []*metrics // of each replica
 	lateness *histogram // of the tokens of each step, real seconds
 	timing   timing
@@ -61,10 +60,6 @@ func (v Serving) check() error {
 	return nil
 }
 
-// maxKept bounds the token times that a server remembers (64 MB). The oldest
-// requests are forgotten first.
-const maxKept = 8 << 20
-
 // NewServer resolves the configuration. The server answers requests once it is started.
 func NewServer(cfg Config) (*Server, error) { return Serving{}.NewServer(cfg) }
 
@@ -80,7 +75,7 @@ func (v Serving) NewServer(cfg Config) (*Server, error) {
 	s := &Server{
 		d: d, faults: v.Faults, maxQueue: v.MaxQueue, pace: pace{scale: cmp.Or(v.TimeScale, 1)},
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}), bodies: make(map[uint64]int),
-		live: make(map[string]*sequence), finished: make(map[string]Truth), lateness: newHistogram(latenessBuckets), keep: maxKept,
+		live: make(map[string]*sequence), finished: newArchive(maxKept), lateness: newHistogram(latenessBuckets),
 	}
 	for range max(1, d.Replicas) {
 		s.metrics = append(s.metrics, newMetrics(d.MaxModelLen))
@@ -145,16 +140,22 @@ func (s *Server) nudge() {
 	}
 }
 
-// submit hands the prompts of a request to the engine. The ID is the client's
+// submit hands the prompts of a request to the engine. They arrive now, once all of
+// the body has been read: no event of the engine can be later, since its goroutine
+// lets none happen before its time, and both hold mu. The ID is the client's
 // where it sent one. Else it follows from what was sent and when, and not from a
 // counter, so that requests of one instant get the same IDs whichever handler
 // runs first. The error is a *refusal.
-func (s *Server) submit(id string, of uint64, arrive time.Duration, g *generation) ([]*stream, error) {
+func (s *Server) submit(id string, of uint64, g *generation) ([]*stream, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.maxQueue > 0 && s.queued()+len(g.prompts) > s.maxQueue {
+	arrive, running := s.clock()
+	if !running {
+		return nil, notRunning()
+	}
+	if n := s.queued(); s.maxQueue > 0 && n+len(g.prompts) > s.maxQueue {
 		return nil, &refusal{status: http.StatusTooManyRequests, kind: "RateLimitError", after: 1,
-			message: fmt.Sprintf("%d requests wait already; this server lets at most %d wait", s.queued(), s.maxQueue)}
+			message: fmt.Sprintf("%d requests wait already; this server lets at most %d wait", n, s.maxQueue)}
 	}
 	if id == "" {
 		h := fnv.New64a()
@@ -169,14 +170,13 @@ func (s *Server) submit(id string, of uint64, arrive time.Duration, g *generatio
 		if i > 0 {
 			own = fmt.Sprintf("%s-p%d", id, i)
 		}
-		r := Request{ID: own, Arrive: arrive, Content: p.content, MaxTokens: p.limit, OutputTokens: p.output}
-		for n := 2; s.taken(r.ID); n++ {
-			r.ID = fmt.Sprintf("%s-%d", own, n)
-		}
+		name := s.finished.name(own, s.taken)
+		r := Request{ID: name.id, Arrive: arrive, Content: p.content, MaxTokens: p.limit, OutputTokens: p.output}
 		seq := s.engine.submit(r)
-		streams[i] = &stream{id: r.ID, limit: p.limit, stopped: p.stopped, ready: ready, last: Never}
+		streams[i] = &stream{id: r.ID, sent: name.sent, limit: p.limit, stopped: p.stopped, ready: ready, last: Never}
 		seq.stream = streams[i]
 		s.live[r.ID] = seq
+		s.asked++
 	}
 	s.nudge()
 	return streams, nil
@@ -184,17 +184,15 @@ func (s *Server) submit(id string, of uint64, arrive time.Duration, g *generatio
 
 // queued counts the requests that no step has begun with; s.mu is held.
 func (s *Server) queued() int {
-	n := 0
-	for _, seq := range s.live {
-		if seq.truth.Scheduled == Never {
-			n++
-		}
+	n := s.asked - s.unbegun
+	for _, e := range s.engine.engines {
+		n -= e.meter.requests
 	}
 	return n
 }
 
 func (s *Server) taken(id string) bool {
-	_, done := s.finished[id]
+	_, done := s.finished.truths[id]
 	return done || s.live[id] != nil
 }
 
@@ -211,12 +209,13 @@ func (s *Server) cancel(streams []*stream) {
 }
 
 // Truths gives what happened to the finished requests, in the order of arrival
-// and, at one instant, of ID. A server remembers the last eight million tokens.
+// and, at one instant, of ID. A server remembers the last eight million tokens, and
+// each request counts as 32 more.
 func (s *Server) Truths() []Truth {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make([]Truth, 0, len(s.finished))
-	for _, t := range s.finished {
+	all := make([]Truth, 0, len(s.finished.truths))
+	for _, t := range s.finished.truths {
 		all = append(all, t)
 	}
 	slices.SortFunc(all, func(a, b Truth) int {
@@ -239,13 +238,9 @@ func (s *Server) closed(seq *sequence) {
 	}
 	t := seq.truth
 	delete(s.live, t.ID)
-	s.finished[t.ID] = t
-	s.order = append(s.order, t.ID)
-	s.kept += len(t.TokenTimes)
-	for s.kept > s.keep && len(s.order) > 1 {
-		s.kept -= len(s.finished[s.order[0]].TokenTimes)
-		delete(s.finished, s.order[0])
-		s.order = slices.Delete(s.order, 0, 1)
+	s.finished.add(t, seq.stream.sent)
+	if t.Scheduled == Never {
+		s.unbegun++
 	}
 	s.metrics[t.Replica].request(t, seq.stream.limit, s.d.Runtime.Net)
 	seq.stream.finish(t)
@@ -270,11 +265,15 @@ func (s *Server) tokens(at time.Duration, seqs []*sequence) {
 	}
 }
 
-// arrival stamps a request that is received now. It reports false when the
-// engine does not run.
-func (s *Server) arrival() (time.Duration, bool) {
+// now is the engine's time. It reports false when the engine does not run.
+func (s *Server) now() (at time.Duration, running bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.clock()
+}
+
+// clock is now; s.mu is held.
+func (s *Server) clock() (at time.Duration, running bool) {
 	select {
 	case <-s.stopped:
 		return 0, false

@@ -66,6 +66,7 @@ func (s *static) start(now time.Duration, waiting *queue) {
 		}
 		s.padded, longest = padded, limit
 		q.truth.Scheduled = now
+		s.tally.requests++
 		s.tally.prompt += q.prompt
 		s.batch = append(s.batch, waiting.pop())
 	}

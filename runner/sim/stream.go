@@ -12,6 +12,7 @@ import (
 // stream carries tokens from the engine to the handler of one request.
 type stream struct {
 	id      string
+	sent    string        // the ID that was sent, if id is not the same since that was in use
 	limit   int           // tokens it may have
 	stopped bool          // it ends by itself
 	ready   chan struct{} // of capacity one, shared by the choices of a request: there is something to take
