@@ -165,11 +165,17 @@ func TestFullDiskEndsTheRun(t *testing.T) {
 	})
 }
 
+// Requests that do not fit the context are refused one by one, as by a server.
 func TestVirtualRefusal(t *testing.T) {
 	r, sink := driveRun(drivePlan(t, func(s *experiment.Spec) { s.InputTokens = experiment.Tokens(1_000_000) }))
 	status, err := r.DoVirtual(t.Context(), driveDeployment(t), nil, driveStart)
-	if status != experiment.Failed || err == nil || !strings.Contains(err.Error(), "context") || sink.points[0].Status != experiment.Failed {
-		t.Errorf("%s, %v, %+v", status, err, sink.points)
+	if status != experiment.Complete || err != nil || len(sink.samples[0]) == 0 {
+		t.Fatalf("%s, %v, %+v", status, err, sink.points)
+	}
+	for _, s := range sink.samples[0] {
+		if s.Outcome != experiment.HTTPError || s.HTTPStatus != http.StatusBadRequest || !strings.Contains(s.Error, "the context holds") || s.End != s.Sent {
+			t.Fatalf("%+v", s)
+		}
 	}
 }
 
