@@ -31,12 +31,16 @@ func (i *inspector) step(p Step) {
 	if p.Took < time.Microsecond || p.Took%time.Microsecond != 0 {
 		i.t.Fatalf("a step takes %s; want whole microseconds, at least one", p.Took)
 	}
-	w := i.f.engines[p.Replica].work
+	e := i.f.engines[p.Replica]
+	if got, want := i.f.horizon(e), horizonByWalk(i.f, e); got != want {
+		i.t.Fatalf("the horizon of replica %d is %s, want %s", p.Replica, got, want)
+	}
+	w := e.work
 	i.computed += w.tokens
 	if w.seqs > d.MaxSeqs || w.sampled > w.seqs+w.drafts || w.sampled+w.decodes == 0 && w.pairs == 0 {
 		i.t.Fatalf("a step has the work %+v for at most %d sequences", w, d.MaxSeqs)
 	}
-	switch s := i.f.engines[p.Replica].scheduler.(type) {
+	switch s := e.scheduler.(type) {
 	case *continuous:
 		i.checkContinuous(s, p.Replica, w)
 		for _, q := range s.running {
@@ -179,7 +183,7 @@ func smallDeployment(t *rapid.T) Deployment {
 	d.MaxModelLen = d.KVTokens
 	d.MaxSeqs = rapid.IntRange(1, 8).Draw(t, "sequences")
 	d.TokenBudget = rapid.IntRange(1, 100).Draw(t, "budget")
-	d.Replicas = rapid.SampledFrom([]int{1, 1, 2, 3}).Draw(t, "replicas")
+	d.Replicas = rapid.SampledFrom([]int{1, 1, 2, 3, 6}).Draw(t, "replicas")
 	d.Router = rapid.SampledFrom(Routers()).Draw(t, "router")
 	return d
 }

@@ -31,7 +31,12 @@ type fleet struct {
 	arrivals arrivals // not yet routed
 	aborts   aborts   // not yet in effect
 	set      int      // aborts so far
-	due      []time.Duration
+
+	// What was noted of each replica, after its last turn or what has come to it since:
+	due     agenda // its next event
+	heard   agenda // when the outside may hear of a request next: from its outbox, or its step
+	pending []bool // it has requests, and computes nothing
+	pended  int    // how many are pending
 }
 
 // audience is told what the engine does, in order. It must not keep a slice.
@@ -50,8 +55,9 @@ func newFleet(d *Deployment, seed uint64, jitter float64, a audience) *fleet {
 	costs := newCosts(d)
 	for i := range max(1, d.Replicas) {
 		f.engines = append(f.engines, newEngine(f, costs, i, seed, jitter))
-		f.due = append(f.due, forever)
 	}
+	n := len(f.engines)
+	f.due, f.heard, f.pending = newAgenda(n), newAgenda(n), make([]bool, n)
 	f.router = newRouter(d)
 	return f
 }
@@ -85,10 +91,28 @@ func (f *fleet) next() time.Duration {
 	if len(f.arrivals) > 0 {
 		t = min(t, f.arrivals[0].truth.Arrive+f.d.Runtime.Front)
 	}
-	for _, due := range f.due {
-		t = min(t, due)
+	return min(t, f.due.earliest())
+}
+
+// note looks at a replica to which something has happened.
+func (f *fleet) note(e *engine) {
+	f.due.set(e.replica, e.next())
+	heard := forever
+	if len(e.outbox) > 0 {
+		heard = e.outbox[0].at
 	}
-	return t
+	if e.busy {
+		heard = min(heard, e.stepEnd+f.d.Runtime.Net)
+	}
+	f.heard.set(e.replica, heard)
+	if pending := !e.busy && e.outstanding > 0; pending != f.pending[e.replica] {
+		f.pending[e.replica] = pending
+		if pending {
+			f.pended++
+		} else {
+			f.pended--
+		}
+	}
 }
 
 // advance lets everything happen that is due up to and including the given time.
@@ -101,11 +125,9 @@ func (f *fleet) advance(until time.Duration) {
 		f.now = max(f.now, t)
 		f.receive()
 		f.forget()
-		for i, e := range f.engines {
-			if f.due[i] <= f.now {
-				e.turn(f.now)
-				f.due[i] = e.next()
-			}
+		for i := f.due.from(0, f.now); i >= 0; i = f.due.from(i+1, f.now) {
+			f.engines[i].turn(f.now)
+			f.note(f.engines[i])
 		}
 	}
 }
@@ -127,7 +149,7 @@ func (f *fleet) receive() {
 			i = f.router.route(s, f.engines)
 		}
 		f.engines[i].receive(s)
-		f.due[i] = f.engines[i].next()
+		f.note(f.engines[i])
 	}
 }
 
@@ -141,8 +163,9 @@ func (f *fleet) forget() {
 		}
 		e := a.seq.engine
 		e.abort(a.seq, a.at)
+		f.note(e)
 		if !e.busy {
-			f.due[e.replica] = f.now
+			f.due.set(e.replica, f.now)
 		}
 		f.audience.closed(a.seq)
 	}
@@ -161,18 +184,17 @@ func (f *fleet) horizon(e *engine) time.Duration {
 	if len(f.aborts) > 0 {
 		t = min(t, f.aborts[0].at+1)
 	}
-	for _, o := range f.engines {
-		if len(o.outbox) > 0 {
-			// Who hears of a finished request may cancel or send another.
-			t = min(t, o.outbox[0].at)
-		}
-		switch {
-		case o == e:
-		case o.busy:
-			t = min(t, o.stepEnd+f.d.Runtime.Net)
-		case o.outstanding > 0:
-			t = min(t, f.now+f.d.Runtime.Net)
-		}
+	// Who hears of a finished request may cancel or send another.
+	if len(e.outbox) > 0 {
+		t = min(t, e.outbox[0].at)
+	}
+	t = min(t, f.heard.others(e.replica))
+	pended := f.pended
+	if f.pending[e.replica] {
+		pended--
+	}
+	if pended > 0 {
+		t = min(t, f.now+f.d.Runtime.Net)
 	}
 	return t
 }
