@@ -1,7 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"os"
+	"runtime/debug"
+	"slices"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -28,6 +31,19 @@ func TestScripts(t *testing.T) {
 			e.Setenv("OPENAI_BASE_URL", "")
 			return nil
 		},
+		Condition: func(name string) (bool, error) {
+			if name != "racing" {
+				return false, fmt.Errorf("there is no condition %q", name)
+			}
+			return racing(), nil
+		},
 		RequireExplicitExec: true,
 	})
+}
+
+// racing reports whether the race detector is on. It slows a virtual run, which is one
+// goroutine, tenfold and finds nothing there.
+func racing() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }

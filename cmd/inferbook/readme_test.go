@@ -36,6 +36,9 @@ func still(t *testing.T, out *bytes.Buffer, db string) *program {
 // TestREADME runs each command of the README's worked example and compares what
 // it prints on standard output with what the README shows.
 func TestREADME(t *testing.T) {
+	if racing() {
+		t.Skip("virtual runs alone; make theory runs them without the race detector")
+	}
 	path, err := filepath.Abs("../../README.md")
 	if err != nil {
 		t.Fatal(err)

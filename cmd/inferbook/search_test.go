@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"math"
-	"runtime/debug"
-	"slices"
 	"testing"
 	"time"
 
@@ -188,7 +186,7 @@ func (c *searchCase) computed(t *testing.T) float64 {
 // searches with 300 requests a point are off by more than 3 % (by 7 % in root mean square),
 // 6 of 20 with 3,000, and none of 12 with 10,000 (by 1.5 %).
 func TestSearchFindsTheCapacity(t *testing.T) {
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+	if racing() {
 		t.Skip("a virtual run is one goroutine, in which the race detector finds nothing")
 	}
 	for _, c := range []searchCase{
