@@ -171,7 +171,9 @@ func (p *program) simPublished(c *cli.Context) error {
 		return nil
 	}
 	t := newTable(p.out, "group", "metric", "n", "ratio", "median error", "mean", "p90", "mean unfitted", "bar", "use")
+	var misses []string
 	for _, g := range published.Groups(table) {
+		misses = append(misses, g.Misses()...)
 		bar := "–"
 		switch {
 		case g.Metric == "TPOT ms" && g.Bar.TPOT > 0:
@@ -183,7 +185,10 @@ func (p *program) simPublished(c *cli.Context) error {
 		t.AppendRow([]any{g.Name, g.Metric, g.N, fmt.Sprintf("%.2f", g.Ratio), percent(g.Median), percent(g.Mean), percent(g.Ninetieth), percent(g.Before.Mean), bar, g.Use})
 	}
 	t.Render()
-	p.hint("ratio: geometric mean of simulated over measured; fit: its constants were fitted to runs of that kind; looked-at: a constant was chosen with these rows in sight; hold-out: neither. inferbook sim published --rows shows each figure.")
+	for _, m := range misses {
+		fmt.Fprintln(p.out, m)
+	}
+	p.hint("bar: the error that a group is held to; mean unfitted: the mean error without any fit; ratio: geometric mean of simulated over measured; fit: its constants were fitted to runs of that kind; looked-at: a constant was chosen with these rows in sight; hold-out: neither. inferbook sim published --rows shows each figure.")
 	return nil
 }
 

@@ -9,8 +9,8 @@
 // time of a step is a sum over classes of operators of each class's own
 // roofline, plus the constants of a runtime. Hardware, models, runtimes and fits are
 // data with a source for each figure ([Catalogue]), and a user's own rows stand
-// beside them. A fit belongs to one runtime, generation of GPUs and family of
-// models, and is used there only. [Deployment.Trust] says how far from the result
+// beside them. A fit belongs to one runtime, one generation of GPUs and
+// the models or families that it names, and is used there only. [Deployment.Trust] says how far from the result
 // which published runs were, package published shows it, and every answer says that
 // it is simulated.
 //

@@ -24,7 +24,7 @@ var options = map[string]struct {
 	"replicas":           {"engines alike behind one router", whole(func(c *Config) *int { return &c.Replicas })},
 	"router":             {"how the router chooses: " + strings.Join(Routers(), ", "), naming(func(c *Config) *string { return &c.Router })},
 	"step-jitter":        {"spread σ of a step's time, lognormal", decimal(func(c *Config) *float64 { return &c.Jitter })},
-	"speculate":          {"draft tokens, their acceptance, and the draft model's share of the weights, as 4:0.7 or 4:0.7:0.1", speculate},
+	"speculate":          {"draft tokens, their acceptance, and the draft model's share of the weights that a token meets, as 4:0.7 or 4:0.7:0.1", speculate},
 	"unfitted":           {"on = the runtime's own constants, without any fit", unfitted},
 }
 

@@ -1,9 +1,6 @@
 package published
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // Figure is a published figure beside the simulated one, without any fit and with the
 // constants that the catalogue chooses.
@@ -87,13 +84,4 @@ func (g Group) Misses() []string {
 		over("mean", g.Mean, g.Bar.TTFT)
 	}
 	return out
-}
-
-// Find gives the group of a name and metric.
-func Find(groups []Group, name, metric string) (Group, bool) {
-	i := slices.IndexFunc(groups, func(g Group) bool { return g.Name == name && g.Metric == metric })
-	if i < 0 {
-		return Group{}, false
-	}
-	return groups[i], true
 }
