@@ -8,7 +8,7 @@ import (
 
 // DefinitionVersion numbers the set of definitions that a [PointSummary] was
 // computed with. A cached summary of another version is computed again.
-const DefinitionVersion = 2
+const DefinitionVersion = 3
 
 // PointSummary is everything computed from the samples of one point. Latencies
 // are in milliseconds and come from measured samples with the outcome ok, also
@@ -109,6 +109,9 @@ type PointSummary struct {
 	SharedReads     float64          `json:"shared_reads"`        // share of gaps whose event came in one read with the one before, 0–1
 	TTFTOverE2E     float64          `json:"ttft_over_e2e"`       // median of TTFT ÷ E2E
 	Streaming       StreamingVerdict `json:"streaming"`
+
+	// Signs are further evidence, for the rules.
+	Signs Signs `json:"signs"`
 
 	// Classes are the summaries of the classes, each by its own SLO and of its own
 	// load, in the order of the specification; empty = one kind of traffic.

@@ -14,7 +14,9 @@ const module = "github.com/inferbook/inferbook/"
 var mayImport = map[string][]string{
 	"experiment":           {},
 	"experiment/store":     {"experiment"},
-	"analysis":             {"experiment"},
+	"analysis":             {"experiment", "analysis/interval"},
+	"analysis/interval":    {},
+	"analysis/instinct":    {"analysis", "analysis/interval", "experiment"},
 	"runner/sim":           {},
 	"runner/sim/calibrate": {"runner/sim"},
 	"runner/sim/published": {"runner/sim"},
@@ -26,12 +28,12 @@ var mayImport = map[string][]string{
 	"runner/stamp":         {},
 	"runner/selftest":      {"experiment", "runner", "runner/arrival", "runner/dataset", "runner/lag", "runner/sim", "runner/stamp", "runner/workload"},
 	"runner":               {"experiment", "runner/arrival", "runner/dataset", "runner/lag", "runner/sim", "runner/stamp", "runner/workload"},
-	"runner/capacity":      {"analysis", "experiment", "runner/arrival", "runner/sim"},
+	"runner/capacity":      {"analysis", "analysis/interval", "experiment", "runner/arrival", "runner/sim"},
 	"experiment/foreign":   {"experiment"},
-	"reports/figure":       {"analysis", "experiment"},
-	"reports":              {"analysis", "experiment", "reports/figure"},
+	"reports/figure":       {"analysis", "analysis/interval", "experiment"},
+	"reports":              {"analysis", "analysis/instinct", "analysis/interval", "experiment", "reports/figure"},
 	"notes":                {"experiment"},
-	"cmd/inferbook": {"analysis", "experiment", "experiment/store", "notes", "reports", "reports/figure",
+	"cmd/inferbook": {"analysis", "analysis/instinct", "analysis/interval", "experiment", "experiment/store", "notes", "reports", "reports/figure",
 		"experiment/foreign", "runner", "runner/arrival", "runner/capacity", "runner/dataset", "runner/lag", "runner/probe", "runner/selftest", "runner/sim", "runner/sim/calibrate", "runner/sim/published", "runner/stamp", "runner/workload"},
 }
 

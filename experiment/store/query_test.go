@@ -34,7 +34,7 @@ func TestQuery(t *testing.T) {
 		{"with t AS (SELECT 3 AS a) SELECT a FROM t", "[a] [[3]]"},
 		{"VALUES (1), (2)", "[column1] [[1] [2]]"},
 		{"SELECT [name] FROM experiment WHERE name = 'it''s; no'", "[] []"},
-		{"PRAGMA user_version", "[user_version] [[3]]"},
+		{"PRAGMA user_version", "[user_version] [[4]]"},
 		{"PRAGMA table_info(word);", ""},
 		{"EXPLAIN QUERY PLAN SELECT * FROM experiments", ""},
 		{"SELECT name, model, points, status FROM experiments", "[name model points status] [[x llama-3.1-8b 0 running]]"},

@@ -28,7 +28,7 @@ type schema struct {
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
-var embedded = schema{migrations: sub(migrationFiles, "migrations"), version: 3}
+var embedded = schema{migrations: sub(migrationFiles, "migrations"), version: 4}
 
 func sub(files embed.FS, dir string) fs.FS {
 	s, err := fs.Sub(files, dir)

@@ -43,7 +43,7 @@ func TestVersion1IsReadAndWritten(t *testing.T) {
 	path := version1(t)
 	ctx := t.Context()
 	n := mustOpen(t, path, Options{})
-	if w := n.Warnings(); len(w) != 1 || !strings.Contains(w[0], "from schema 1 to 3; a backup from before is at "+path+".bak-1") {
+	if w := n.Warnings(); len(w) != 1 || !strings.Contains(w[0], "from schema 1 to 4; a backup from before is at "+path+".bak-1") {
 		t.Errorf("warnings: %q", w)
 	}
 	list, err := n.List(ctx, Filter{})

@@ -1,0 +1,4 @@
+package instinct
+
+// validityRules ask whether the run can be believed.
+var validityRules = []Rule{}
