@@ -11,7 +11,7 @@ import (
 )
 
 // Collector computes the summary of one point from a stream of its samples. It
-// keeps a few numbers per request and four bytes per gap, and no sample.
+// keeps a few numbers per request, a count per distinct gap, and no sample.
 // It is not safe for concurrent use.
 type Collector struct {
 	point experiment.Point
