@@ -94,11 +94,13 @@ func Summarise(p experiment.Point, samples iter.Seq2[experiment.Sample, error]) 
 // SummariseFor is [Summarise] with what was asked, see [NewCollectorFor].
 func SummariseFor(p experiment.Point, spec *experiment.Spec, samples iter.Seq2[experiment.Sample, error]) (PointSummary, error) {
 	c := NewCollectorFor(p, spec)
+	var one experiment.Sample // instead of one on the heap for each
 	for s, err := range samples {
 		if err != nil {
 			return PointSummary{}, fmt.Errorf("summarising point %s: %w", p.ID, err)
 		}
-		c.Add(&s)
+		one = s
+		c.Add(&one)
 	}
 	return c.Summary(), nil
 }
