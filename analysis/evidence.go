@@ -16,7 +16,6 @@ import (
 type evidence struct {
 	seed    maphash.Seed // of the numbers that stand for texts
 	first   opener
-	answers []answer
 	written []emission
 	warmed  map[uint64]struct{} // prompts of requests that were sent before the measured ones
 	models  map[string]struct{}
@@ -42,17 +41,54 @@ type opener struct {
 	ttft float64
 }
 
-// answer is what a measured, successful request shows. A time is in milliseconds
-// and NaN where there is none; a count may be Unknown, a text's number is 0 where there is no hash.
-type answer struct {
-	sent            experiment.Instant
-	seq             int
-	ttft, tpot, e2e float64
-	empty           float64 // from the first event to the first with text
-	growth          float64 // of its gaps, NaN for too few
-	longest         float64 // gap
-	prompt, output  int32
-	asked, told     uint64 // prompt and answer
+// request is what a measured request shows. A time is in milliseconds and NaN where there is
+// none; a count may be Unknown, a text's number is 0 where there is no hash. Of one
+// that failed there is only how late it was sent.
+type request struct {
+	sent          experiment.Instant
+	seq           int
+	latencies     [8]float64 // one for each of sampleMetrics, in its order
+	empty         float64    // from the first event to the first with text
+	growth        float64    // of its gaps, NaN for too few
+	longest       float64    // gap
+	prompt        int32
+	output        int32
+	asked, answer uint64 // prompt and answer
+}
+
+// The places of latencies.
+var placeTTFT, placeE2E, placeTPOT = metricPlace("ttft"), metricPlace("e2e"), metricPlace("tpot")
+
+func metricPlace(metric string) int {
+	return slices.IndexFunc(sampleMetrics, func(m Metric) bool { return m.Name == metric })
+}
+
+func (r *request) ttft() float64 { return r.latencies[placeTTFT] }
+func (r *request) e2e() float64  { return r.latencies[placeE2E] }
+func (r *request) tpot() float64 { return r.latencies[placeTPOT] }
+
+// request takes down a measured request.
+func (v *evidence) request(s *experiment.Sample) request {
+	nan := math.NaN()
+	r := request{sent: s.Sent, seq: s.Seq, empty: nan, growth: nan, longest: nan, prompt: experiment.Unknown, output: experiment.Unknown}
+	for i := range sampleMetrics {
+		r.latencies[i] = nan
+		if of := sampleMetrics[i].Of; of != nil {
+			r.latencies[i], _ = of(s)
+		}
+	}
+	if s.Outcome != experiment.OK {
+		return r
+	}
+	r.empty, _ = between(s, s.FirstEvent, s.FirstText())
+	r.growth = gapGrowth(s.Gaps)
+	if len(s.Gaps) > 0 {
+		r.longest = float64(slices.Max(s.Gaps).Duration()) / 1e6
+	}
+	r.prompt, r.output = int32(s.PromptTokens), int32(outputTokens(s))
+	r.asked, r.answer = v.number(s.PromptHash), v.number(s.OutputHash)
+	v.addOK(s, &r)
+	return r
 }
 
 // add takes a request of any phase that was sent.
@@ -87,18 +123,7 @@ func (v *evidence) number(text string) uint64 {
 }
 
 // addOK takes a measured request that ended well.
-func (v *evidence) addOK(s *experiment.Sample) {
-	nan := math.NaN()
-	a := answer{sent: s.Sent, seq: s.Seq, ttft: nan, tpot: nan, e2e: nan, empty: nan, growth: gapGrowth(s.Gaps), longest: nan,
-		prompt: int32(s.PromptTokens), output: int32(outputTokens(s)), asked: v.number(s.PromptHash), told: v.number(s.OutputHash)}
-	a.ttft, _ = ttft(s)
-	a.tpot, _ = tpot(s)
-	a.e2e, _ = e2e(s)
-	a.empty, _ = between(s, s.FirstEvent, s.FirstText())
-	if len(s.Gaps) > 0 {
-		a.longest = float64(slices.Max(s.Gaps).Duration()) / 1e6
-	}
-	v.answers = append(v.answers, a)
+func (v *evidence) addOK(s *experiment.Sample, r *request) {
 	v.kept.add(s)
 	if s.Model != "" {
 		v.models[s.Model] = struct{}{}
@@ -116,11 +141,11 @@ func (v *evidence) addOK(s *experiment.Sample) {
 			v.several++
 		}
 	}
-	if tokens >= rushedTokens && a.ttft >= rushedShare*a.e2e {
+	if tokens >= rushedTokens && r.ttft() >= rushedShare*r.e2e() {
 		v.rushed++
 	}
 	// What tpot is made of is left out of the identity where it is not the plain count.
-	if off := math.Abs(a.e2e-a.ttft-a.tpot*float64(a.output-1)) / a.e2e; finite(off) && !(off <= v.identity) {
+	if off := math.Abs(r.e2e()-r.ttft()-r.tpot()*float64(r.output-1)) / r.e2e(); finite(off) && !(off <= v.identity) {
 		v.identity = off
 	}
 }
@@ -162,37 +187,41 @@ func gapGrowth(gaps []experiment.Gap) float64 {
 // signs gives the evidence. The summary has its latencies already.
 func (c *Collector) signs(s *PointSummary, from, to experiment.Instant) Signs {
 	v := &c.evidence
-	slices.SortFunc(v.answers, func(a, b answer) int { return cmp.Or(cmp.Compare(a.sent, b.sent), cmp.Compare(a.seq, b.seq)) })
-	prompt, output := v.column(func(a *answer) float64 { return known(int(a.prompt)) }), v.column(func(a *answer) float64 { return known(int(a.output)) })
-	first, took := v.column(func(a *answer) float64 { return a.ttft }), v.column(func(a *answer) float64 { return a.e2e })
+	prompt, output := c.column(func(r *request) float64 { return known(int(r.prompt)) }), c.column(func(r *request) float64 { return known(int(r.output)) })
+	first, took := c.column((*request).ttft), c.column((*request).e2e)
 	asked := &c.workload.asked
 	g := Signs{
-		ColdTTFT: v.first.ttft, EmptyStart: median(v.column(func(a *answer) float64 { return a.empty })),
+		ColdTTFT: v.first.ttft, EmptyStart: median(c.column(func(r *request) float64 { return r.empty })),
 		HiddenReasoning: v.hidden, RateLimited: v.limited, Models: len(v.models), Fingerprints: len(v.prints),
 		OutputCV: c.workload.output.variation(), PromptCV: c.workload.prompt.variation(),
 		PromptAsked: asked.prompt, PromptCounted: asked.count, OutputsAsked: asked.outputs,
 		OffLength: ratio(float64(asked.off), float64(asked.outputs)), Stopped: c.workload.stops,
-		GapGrowth: mean(some(v.column(func(a *answer) float64 { return a.growth }))), MultiTokenEvents: ratio(float64(v.several), float64(v.events)),
+		GapGrowth: mean(some(c.column(func(r *request) float64 { return r.growth }))), MultiTokenEvents: ratio(float64(v.several), float64(v.events)),
 		Bursts: c.streams.bursts, Streams: c.streams.long, Rushed: v.rushed,
 		IdentityError: v.identity, Answers: v.kept.list(),
 	}
 	g.TTFTBimodality, g.TTFTSpread = peaks(first)
-	g.TPOTBimodality, g.TPOTSpread = peaks(v.column(func(a *answer) float64 { return a.tpot }))
+	g.TPOTBimodality, g.TPOTSpread = peaks(c.column((*request).tpot))
 	g.EmptyStartShare = ratio(g.EmptyStart, s.TTFT.P50.Value)
 	g.FirstHalf, g.SecondHalf = halves(v.written, from, to, s.EventsPerOutput)
 	c.trends(&g)
-	v.texts(&g)
+	c.texts(&g)
 	c.pauses(&g, s)
 	g.TTFTAtZero, g.TTFTPerPrompt, g.TTFTPromptR2 = overLength(prompt, first)
 	g.E2EPerOutput, g.E2EPerPrompt = overLengths(output, prompt, took)
 	return g
 }
 
-// column gives one number of each answer, in the order in which they were sent.
-func (v *evidence) column(of func(*answer) float64) []float64 {
-	out := make([]float64, len(v.answers))
-	for i := range v.answers {
-		out[i] = of(&v.answers[i])
+// sort puts the measured requests in the order in which they were sent.
+func (c *Collector) sort() {
+	slices.SortFunc(c.requests, func(a, b request) int { return cmp.Or(cmp.Compare(a.sent, b.sent), cmp.Compare(a.seq, b.seq)) })
+}
+
+// column gives one number of each measured request, in their order.
+func (c *Collector) column(of func(*request) float64) []float64 {
+	out := make([]float64, len(c.requests))
+	for i := range c.requests {
+		out[i] = of(&c.requests[i])
 	}
 	return out
 }
@@ -213,13 +242,13 @@ func median(values []float64) float64 {
 // trends fills in what changes from the first requests to the last.
 func (c *Collector) trends(g *Signs) {
 	var sent, first, pace []float64 // s, ms
-	for i := range c.evidence.answers {
-		a := &c.evidence.answers[i]
-		if !math.IsNaN(a.ttft) {
-			sent, first = append(sent, a.sent.Sub(0).Seconds()), append(first, a.ttft)
+	for i := range c.requests {
+		r := &c.requests[i]
+		if !math.IsNaN(r.ttft()) {
+			sent, first = append(sent, r.sent.Sub(0).Seconds()), append(first, r.ttft())
 		}
-		if !math.IsNaN(a.tpot) {
-			pace = append(pace, a.tpot)
+		if !math.IsNaN(r.tpot()) {
+			pace = append(pace, r.tpot())
 		}
 	}
 	third := func(v []float64) (float64, float64) { return mean(v[:len(v)/3]), mean(v[len(v)-len(v)/3:]) }
@@ -238,30 +267,30 @@ func (c *Collector) trends(g *Signs) {
 }
 
 // texts fills in what prompts and answers have in common.
-func (v *evidence) texts(g *Signs) {
-	type pair struct{ asked, told uint64 }
+func (c *Collector) texts(g *Signs) {
+	type pair struct{ asked, answer uint64 }
 	prompts, answered, distinct := map[uint64]bool{}, map[uint64]int{}, map[pair]struct{}{}
 	var fresh, again []float64
-	for i := range v.answers {
-		a := &v.answers[i]
-		if a.asked == 0 {
+	for i := range c.requests {
+		r := &c.requests[i]
+		if r.asked == 0 {
 			continue
 		}
 		g.PromptsHashed++
-		if _, warm := v.warmed[a.asked]; warm || prompts[a.asked] {
+		if _, warm := c.evidence.warmed[r.asked]; warm || prompts[r.asked] {
 			g.RepeatedPrompts++
-			again = append(again, a.ttft)
+			again = append(again, r.ttft())
 		} else {
-			fresh = append(fresh, a.ttft)
+			fresh = append(fresh, r.ttft())
 		}
-		prompts[a.asked] = true
-		if a.told != 0 {
-			answered[a.asked]++
+		prompts[r.asked] = true
+		if r.answer != 0 {
+			answered[r.asked]++
 		}
 	}
-	for i := range v.answers {
-		if a := &v.answers[i]; a.told != 0 && answered[a.asked] > 1 {
-			distinct[pair{a.asked, a.told}] = struct{}{}
+	for i := range c.requests {
+		if r := &c.requests[i]; r.answer != 0 && answered[r.asked] > 1 {
+			distinct[pair{r.asked, r.answer}] = struct{}{}
 		}
 	}
 	for _, n := range answered {
@@ -283,8 +312,8 @@ func (c *Collector) pauses(g *Signs, s *PointSummary) {
 		return
 	}
 	g.Stalled = 0
-	for i := range c.evidence.answers {
-		if c.evidence.answers[i].longest > max(stallFactor*typical, stallFloor) {
+	for i := range c.requests {
+		if c.requests[i].longest > max(stallFactor*typical, stallFloor) {
 			g.Stalled++
 		}
 	}

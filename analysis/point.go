@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/inferbook/inferbook/analysis/interval"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -21,7 +22,7 @@ type Collector struct {
 	all, measured clock
 	spans         []span
 	ended         []completion
-	columns       [][]float64 // one for each of sampleMetrics, in its order
+	requests      []request // the measured ones
 	gaps          gaps
 	streams       streams
 	workload      workload
@@ -76,7 +77,7 @@ func NewCollectorFor(p experiment.Point, spec *experiment.Spec) *Collector {
 
 func newCollector(p experiment.Point, spec *experiment.Spec, slo experiment.SLO) *Collector {
 	return &Collector{
-		point: p, spec: *spec, all: newClock(), measured: newClock(), columns: make([][]float64, len(sampleMetrics)),
+		point: p, spec: *spec, all: newClock(), measured: newClock(),
 		service: newService(slo), evidence: newEvidence(),
 		seen: PointSummary{
 			Point: p, Definition: DefinitionVersion,
@@ -133,14 +134,7 @@ func (c *Collector) Add(s *experiment.Sample) {
 	c.seen.Outcomes[s.Outcome]++
 	c.arrivals.add(s)
 	c.service.add(s)
-	for i, m := range sampleMetrics {
-		if m.Of == nil {
-			continue
-		}
-		if v, ok := m.Of(s); ok {
-			c.columns[i] = append(c.columns[i], v)
-		}
-	}
+	c.requests = append(c.requests, c.evidence.request(s))
 	if s.Outcome == experiment.OK {
 		c.addOK(s)
 	}
@@ -157,7 +151,6 @@ func (c *Collector) addOK(s *experiment.Sample) {
 	c.gaps.add(s.Gaps)
 	c.streams.add(s)
 	c.workload.add(s)
-	c.evidence.addOK(s)
 }
 
 // outputTokens is the count of a sample, Unknown where nobody counted.
@@ -172,11 +165,17 @@ func outputTokens(s *experiment.Sample) int {
 func (c *Collector) Summary() PointSummary {
 	s := c.seen
 	s.Outcomes, s.Finishes, s.CountedBy = maps.Clone(s.Outcomes), maps.Clone(s.Finishes), maps.Clone(s.CountedBy)
+	c.sort()
+	columns := make([][]float64, len(sampleMetrics)) // each in ascending order
 	for i, m := range sampleMetrics {
-		*m.dist(&s) = distribution(m, c.columns[i])
 		if m.Of == nil {
 			*m.dist(&s) = c.gaps.distribution(m)
+			continue
 		}
+		columns[i] = some(c.column(func(r *request) float64 { return r.latencies[i] }))
+		low, high := interval.Mean(columns[i])
+		*m.dist(&s) = distribution(m, columns[i])
+		m.dist(&s).MeanLow, m.dist(&s).MeanHigh = low, high
 	}
 	s.WallClock, s.MeasuredClock = c.all.length(), c.measured.length()
 	s.ErrorRate = ratio(float64(s.Sent-s.OK), float64(s.Sent))
@@ -206,7 +205,7 @@ func (c *Collector) Summary() PointSummary {
 	s.ReadLagP50, s.ReadLagP99 = milliseconds(s.Point.Health.ReadLagP50), milliseconds(s.Point.Health.ReadLagP99)
 	s.ReadLagMax = milliseconds(s.Point.Health.ReadLagMax)
 	c.openLoop(&s, from, to)
-	c.judge(&s)
+	c.judge(&s, columns)
 	s.Signs = c.signs(&s, from, to)
 	for i := range c.classes {
 		s.Classes = append(s.Classes, ClassSummary{c.classes[i].name, c.classes[i].Summary()})
