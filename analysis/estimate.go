@@ -62,6 +62,13 @@ func single(value float64, n int) Estimate {
 	return Estimate{Value: value, Low: nan, High: nan, Min: nan, Max: nan, N: n}
 }
 
+// within is the estimate of one value with the interval that the run gives it.
+func within(value, low, high float64, n int) Estimate {
+	e := single(value, n)
+	e.Low, e.High = low, high
+	return e
+}
+
 // unknown is the estimate of what nobody observed.
 func unknown() Estimate {
 	return single(math.NaN(), 0)

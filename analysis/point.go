@@ -52,14 +52,6 @@ func (c *clock) length() time.Duration {
 	return c.last.Sub(c.first)
 }
 
-// completion is what a successful request adds to the throughput, if it ended
-// within the window. A count may be Unknown.
-type completion struct {
-	end            experiment.Instant
-	prompt, output int32
-	measured, good bool // good = within all latencies of the SLO
-}
-
 // NewCollector begins the summary of a point. The point's window decides what
 // counts for throughput, so give the point as it was at its end.
 func NewCollector(p experiment.Point) *Collector { return NewCollectorFor(p, &experiment.Spec{}) }
@@ -227,37 +219,6 @@ func (c *Collector) window() (from, to experiment.Instant) {
 // sendingEnded reports whether the record says when sending stopped. A window
 // that was never written is all zero.
 func (c *Collector) sendingEnded() bool { return c.point.Window.SendEnd > 0 }
-
-// throughput counts what ended within the window: the measured requests, and in
-// an open loop whatever ended in it, since arrivals go on before and after. A sum
-// is known only when each of its parts is. With successes none of which ended in
-// time there is no throughput to tell, which is not the same as none.
-func (c *Collector) throughput(s *PointSummary, from, to experiment.Instant) {
-	var output, both float64
-	good := 0
-	for _, e := range c.ended {
-		if !e.measured && c.point.Window.Rule != experiment.SteadyOpen || !e.end.Happened() || e.end < from || e.end > to {
-			continue
-		}
-		s.InWindow++
-		if e.good {
-			good++
-		}
-		output += known(int(e.output))
-		both += known(int(e.output)) + known(int(e.prompt))
-	}
-	seconds := s.Window.Seconds()
-	if s.OK > 0 && s.InWindow == 0 {
-		seconds = 0
-	}
-	s.RequestRate = ratio(float64(s.InWindow), seconds)
-	s.OutputThroughput = ratio(output, seconds)
-	s.TotalThroughput = ratio(both, seconds)
-	s.Goodput = math.NaN()
-	if len(c.service.slo) > 0 {
-		s.Goodput = ratio(float64(good), seconds)
-	}
-}
 
 // known is a count as a number, NaN for Unknown.
 func known(count int) float64 {
