@@ -30,10 +30,10 @@ type Input struct {
 // Finding is what a rule says about one place: a point's level, a step between two levels, a
 // curve, or the whole case.
 type Finding struct {
-	Rule     string   `json:"rule"` // ID
-	Title    string   `json:"title"`
-	Section  Section  `json:"section"`
-	State    State    `json:"state"`
+	Rule    string  `json:"rule"` // ID
+	Title   string  `json:"title"`
+	Section Section `json:"section"`
+	State   State   `json:"state"`
 	// Severity is the rule's, or that of this finding where a rule tells grades apart.
 	Severity Severity `json:"severity"`
 	// Loads are the levels that it is about; empty = the experiment as a whole.
