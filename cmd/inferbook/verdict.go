@@ -57,6 +57,7 @@ func (v *view) verdictLines() []string {
 		}
 		line := string(verdict)
 		if len(rules) > 0 {
+			slices.Sort(rules)
 			line += " (" + strings.Join(unique(rules), ", ") + ")"
 		}
 		of = append(of, strings.Join(loads, ", ")+": "+line)
