@@ -21,8 +21,9 @@ type gaps struct {
 	blocks [][]uint32
 	ends   []int // running number of gaps after each request that has any
 	n      int
-	shared int // gaps whose event came in one read with the one before
-	sum    float64
+	shared int     // gaps whose event came in one read with the one before
+	sum    float64 // µs
+	square float64 // sum of squares, µs²
 	least  uint32
 	most   uint32
 }
@@ -50,6 +51,7 @@ func (g *gaps) add(list []experiment.Gap) {
 		}
 		g.most = max(g.most, us)
 		g.sum += float64(us)
+		g.square += float64(us) * float64(us)
 		g.n++
 	}
 	g.ends = append(g.ends, g.n)
@@ -215,4 +217,24 @@ func (g *gaps) order(ranks []int) []uint32 {
 		out[i] = uint32(top<<16 | sort.Search(bins, func(b int) bool { return lower[top][b] > rank }))
 	}
 	return out
+}
+
+// share is the share of the gaps from low to high, both in milliseconds; NaN for no gaps.
+func (g *gaps) share(low, high float64) float64 {
+	within := 0
+	for _, block := range g.blocks {
+		for _, us := range block {
+			if ms := float64(us) / 1e3; ms >= low && ms <= high {
+				within++
+			}
+		}
+	}
+	return ratio(float64(within), float64(g.n))
+}
+
+// variation is the coefficient of variation; NaN for no gaps.
+func (g *gaps) variation() float64 {
+	n := float64(g.n)
+	mean := ratio(g.sum, n)
+	return ratio(math.Sqrt(max(0, g.square/n-mean*mean)), mean)
 }

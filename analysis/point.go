@@ -27,6 +27,7 @@ type Collector struct {
 	workload      workload
 	arrivals      arrivals
 	service       service
+	evidence      evidence
 	classes       []classCollector
 }
 
@@ -76,7 +77,7 @@ func NewCollectorFor(p experiment.Point, spec *experiment.Spec) *Collector {
 func newCollector(p experiment.Point, spec *experiment.Spec, slo experiment.SLO) *Collector {
 	return &Collector{
 		point: p, spec: *spec, all: newClock(), measured: newClock(), columns: make([][]float64, len(sampleMetrics)),
-		service: newService(slo),
+		service: newService(slo), evidence: newEvidence(),
 		seen: PointSummary{
 			Point: p, Definition: DefinitionVersion,
 			Outcomes: map[experiment.Outcome]int{}, Finishes: map[string]int{}, CountedBy: map[experiment.Counted]int{},
@@ -113,6 +114,7 @@ func (c *Collector) Add(s *experiment.Sample) {
 		}
 	}
 	c.all.add(s)
+	c.evidence.add(s)
 	c.spans = append(c.spans, span{s.Sent, s.End, due(s)})
 	if s.Outcome == experiment.OK {
 		c.ended = append(c.ended, completion{s.End, int32(s.PromptTokens), int32(outputTokens(s)),
@@ -153,6 +155,7 @@ func (c *Collector) addOK(s *experiment.Sample) {
 	c.gaps.add(s.Gaps)
 	c.streams.add(s)
 	c.workload.add(s)
+	c.evidence.addOK(s)
 }
 
 // outputTokens is the count of a sample, Unknown where nobody counted.
@@ -202,6 +205,7 @@ func (c *Collector) Summary() PointSummary {
 	s.ReadLagMax = milliseconds(s.Point.Health.ReadLagMax)
 	c.openLoop(&s, from, to)
 	c.judge(&s)
+	s.Signs = c.signs(&s, from, to)
 	for i := range c.classes {
 		s.Classes = append(s.Classes, ClassSummary{c.classes[i].name, c.classes[i].Summary()})
 	}
