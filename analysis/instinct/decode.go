@@ -25,7 +25,7 @@ var decodeLine = Rule{
 				continue
 			}
 			sentence := fmt.Sprintf("TPOT = %s + %s × C over %d levels (R² %.3f).", span(f.Alpha), span(f.Beta), f.N, f.R2)
-			l.say(fired(f.R2 >= l.limit("r2") && f.Beta > 0), nil, sentence, in("α", f.Alpha, "ms"), in("β", f.Beta, "ms a user"), in("R²", f.R2, ""), in("levels", float64(f.N), ""))
+			l.say(whether(f.R2 >= l.limit("r2") && f.Beta > 0), nil, sentence, in("α", f.Alpha, "ms"), in("β", f.Beta, "ms a user"), in("R²", f.R2, ""), in("levels", float64(f.N), ""))
 		}
 	},
 }
@@ -51,18 +51,18 @@ func lookFreeBatching(l *look) {
 		}
 		double := c.Fit.Doubling()
 		inputs := []Input{in("α", c.Fit.Alpha, "ms"), in("β", c.Fit.Beta, "ms a user"), in("C*", double, "users")}
-		if !known(double) {
+		if !given(double) {
 			l.say(Silent, nil, "TPOT does not grow with load here, so it never doubles.", inputs...)
 			continue
 		}
-		sentence := fmt.Sprintf("TPOT is twice its floor of %s at C* = %s users, and users are nearly free up to %s.", span(c.Fit.Alpha), figure(double), figure(l.limit("free")*double))
+		sentence := fmt.Sprintf("TPOT is twice its floor of %s at C* = %s users, and users are nearly free up to %s.", span(c.Fit.Alpha), short(double), short(l.limit("free")*double))
 		top := 0
 		for j := range c.Levels {
 			top = max(top, c.Levels[j].Load.Concurrency)
 		}
 		switch m := l.admission(c); {
 		case m != nil && m.Value < double:
-			sentence += fmt.Sprintf(" The server never gets there: it decodes %s at once.", figure(m.Value))
+			sentence += fmt.Sprintf(" The server never gets there: it decodes %s at once.", short(m.Value))
 		case float64(top) < double:
 			sentence += fmt.Sprintf(" That is beyond the highest load measured, c=%d, so the line is only extended.", top)
 		}
@@ -97,7 +97,7 @@ func (l *look) mbu(v *analysis.Level) (mbu, batch, context float64) {
 func lookBandwidth(l *look) {
 	l.lowest(func(c *analysis.Curve, v *analysis.Level) {
 		use, batch, context := l.mbu(v)
-		if !known(use) {
+		if !given(use) {
 			return
 		}
 		for i := range c.Levels { // one beyond the data sheet is the finding, wherever it is
@@ -105,8 +105,8 @@ func lookBandwidth(l *look) {
 				v, use, batch, context = &c.Levels[i], u, b, ctx
 			}
 		}
-		sentence := fmt.Sprintf("At %s a step of %s takes %s and reads %s of weights and keys: %s of the bandwidth", v.Load, counted(int(math.Round(batch)), "request"),
-			span(over(v, meanTPOT)), gigabytes(l.Machine.ActiveBytes+batch*context*l.Machine.KVPerToken), share(use))
+		sentence := fmt.Sprintf("A step of %s takes %s and reads %s of weights and keys: %s of the bandwidth", plural(int(math.Round(batch)), "request"),
+			span(over(v, meanTPOT)), gigabytes(l.Machine.ActiveBytes+batch*context*l.Machine.KVPerToken), percent(use))
 		odd := true
 		switch {
 		case use > l.limit("high"):
@@ -116,14 +116,15 @@ func lookBandwidth(l *look) {
 		default:
 			odd, sentence = false, sentence+", as usual for decoding: memory bandwidth binds."
 		}
-		l.say(Fired, only(v), sentence, in("MBU", use, ""), in("TPOT", over(v, meanTPOT), "ms"), in("batch", batch, "requests"), in("context", context, "tokens"), in("bandwidth", l.Machine.Bandwidth, "B/s"))
+		severity := Note
 		if odd {
-			l.grade(Warning)
+			severity = Warning
 		}
+		l.sayAs(severity, Fired, only(v), sentence, in("MBU", use, ""), in("TPOT", over(v, meanTPOT), "ms"), in("batch", batch, "requests"), in("context", context, "tokens"), in("bandwidth", l.Machine.Bandwidth, "B/s"))
 	})
 }
 
-func gigabytes(bytes float64) string { return figure(bytes/1e9) + " GB" }
+func gigabytes(bytes float64) string { return short(bytes/1e9) + " GB" }
 
 var contextGrowth = Rule{
 	ID: "I30", Title: "Tokens slow down as the context grows", Section: Helps, Severity: Note,
@@ -138,8 +139,8 @@ var contextGrowth = Rule{
 	look: func(l *look) {
 		l.lowest(func(_ *analysis.Curve, v *analysis.Level) {
 			growth := over(v, func(s *analysis.PointSummary) float64 { return s.Signs.GapGrowth })
-			if known(growth) {
-				l.say(fired(growth > l.limit("growth")), only(v), fmt.Sprintf("At %s the time between events changes by %s from the first to the last of an answer.", v.Load, share(growth)), in("growth of gaps", growth, ""))
+			if given(growth) {
+				l.say(whether(growth > l.limit("growth")), only(v), fmt.Sprintf("The time between events changes by %s from the first to the last of an answer.", percent(growth)), in("growth of gaps", growth, ""))
 			}
 		})
 	},
@@ -168,14 +169,14 @@ func lookSpeculation(l *look) {
 		pace := over(v, func(s *analysis.PointSummary) float64 { return quotient(s.ICL.P99.Value, s.ICL.P50.Value) })
 		use, _, _ := l.mbu(v)
 		arrival := quotient(perEvent, 1-shared) // tokens that come at once
-		if !known(arrival) {
+		if !given(arrival) {
 			return
 		}
 		mixed := !(several > 0.95) || shared > 0.05
 		even := !(pace > l.limit("pace")) // in one read events have no gap, and so no pace
 		several = max(0, several)
-		l.say(fired(arrival > l.limit("tokens") && arrival <= l.limit("most") && mixed && even || use > 1), only(v),
-			fmt.Sprintf("At %s %s tokens come at once on average, and the p99 of gaps is %s times the median.", v.Load, figure(arrival), figure(pace)),
+		l.say(whether(arrival > l.limit("tokens") && arrival <= l.limit("most") && mixed && even || use > 1), only(v),
+			fmt.Sprintf("%s tokens come at once on average, and the p99 of gaps is %s times the median.", short(arrival), short(pace)),
 			in("tokens per event", perEvent, ""), in("gaps within a read", shared, ""), in("events of several tokens", several, ""), in("p99 ÷ p50 of gaps", pace, ""), in("MBU", use, ""))
 	})
 }

@@ -9,17 +9,13 @@ import (
 	"github.com/inferbook/inferbook/experiment"
 )
 
-// fired is the state of a rule whose condition could be looked at.
-func fired(holds bool) State {
+// whether gives the state of a rule whose condition could be looked at.
+func whether(holds bool) State {
 	if holds {
 		return Fired
 	}
 	return Silent
 }
-
-// grade changes the severity of the finding that was said last, for a rule whose
-// figure has a worse range.
-func (l *look) grade(s Severity) { l.findings[len(l.findings)-1].Severity = s }
 
 // over gives the median over a level's repeats of a point's figure; NaN where no
 // repeat has it. Repeats are never pooled.
@@ -135,45 +131,15 @@ func quotient(a, b float64) float64 {
 // only makes a list of one load.
 func only(v *analysis.Level) []experiment.Load { return []experiment.Load{v.Load} }
 
-// known reports whether none of some figures is missing.
-func known(figures ...float64) bool {
+// given reports whether none of some figures is missing.
+func given(figures ...float64) bool {
 	return !slices.ContainsFunc(figures, func(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) })
 }
-
-// figure writes a number with three digits, or as a whole one from 100 on.
-func figure(x float64) string {
-	switch {
-	case math.IsNaN(x):
-		return "unknown"
-	case x < 0:
-		return "−" + figure(-x)
-	case x >= 1000:
-		s := fmt.Sprintf("%.0f", x)
-		for i := len(s) - 3; i > 0; i -= 3 {
-			s = s[:i] + "," + s[i:]
-		}
-		return s
-	case x >= 100:
-		return fmt.Sprintf("%.0f", x)
-	}
-	return fmt.Sprintf("%.3g", x)
-}
-
-// share writes a share of 1 as a percentage.
-func share(x float64) string { return figure(100*x) + " %" }
 
 // span writes a time in milliseconds.
 func span(ms float64) string {
 	if ms >= 1000 {
-		return figure(ms/1000) + " s"
+		return short(ms/1000) + " s"
 	}
-	return figure(ms) + " ms"
-}
-
-// counted writes a count with its noun: "1 request", "2 requests".
-func counted(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return figure(float64(n)) + " " + noun
+	return short(ms) + " ms"
 }

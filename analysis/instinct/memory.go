@@ -45,11 +45,13 @@ func (l *look) room(c *analysis.Curve) (r room, ok bool) {
 	engines := float64(max(1, l.Machine.Replicas))
 	r.whole, r.growing = engines*l.Machine.Sequences(r.prompt+r.output), engines*l.Machine.Sequences(r.prompt+r.output/2)
 	r.cap = engines * l.Machine.MaxSequences
-	return r, known(r.whole, r.growing)
+	return r, given(r.whole, r.growing)
 }
 
 // binds reports whether the memory explains the limit, under the thresholds of I19.
-func (r room) binds(bars []Threshold) bool { return r.limit.Value >= bars[0].Value*r.whole && r.limit.Value <= bars[1].Value*r.growing && !r.capped(bars) }
+func (r room) binds(bars []Threshold) bool {
+	return r.limit.Value >= bars[0].Value*r.whole && r.limit.Value <= bars[1].Value*r.growing && !r.capped(bars)
+}
 
 // capped reports whether the server's own cap is reached well before its memory is full.
 func (r room) capped(bars []Threshold) bool {
@@ -76,21 +78,21 @@ func lookMemoryLimit(l *look) {
 			continue
 		}
 		b := r.limit.Value
-		sentence := fmt.Sprintf("The server decodes %s requests at once, and its memory holds %s of %s tokens beside the weights", figure(b), figure(r.whole), figure(r.prompt+r.output))
+		sentence := fmt.Sprintf("The server decodes %s requests at once, and its memory holds %s of %s tokens beside the weights", short(b), short(r.whole), short(r.prompt+r.output))
 		if r.growing > 1.05*r.whole {
-			sentence += fmt.Sprintf(" (%s at the mean length while decoding)", figure(r.growing))
+			sentence += fmt.Sprintf(" (%s at the mean length while decoding)", short(r.growing))
 		}
 		switch {
 		case r.binds(l.thresholds):
 			sentence += ": KV memory sets the limit."
 		case r.capped(l.thresholds):
-			sentence += fmt.Sprintf(": its own cap of %s sequences is reached first.", figure(r.cap))
+			sentence += fmt.Sprintf(": its own cap of %s sequences is reached first.", short(r.cap))
 		case b < r.whole:
 			sentence += ": memory for more is left, so a cap on sequences is the likelier limit."
 		default:
 			sentence += ": more run than fit, so the model, its precision or the GPU is not the one recorded."
 		}
-		l.say(fired(r.binds(l.thresholds)), loadsFrom(c, r.limit.Load), sentence,
+		l.say(whether(r.binds(l.thresholds)), loadsFrom(c, r.limit.Load), sentence,
 			in("B_run", b, "requests"), in("mean prompt", r.prompt, "tokens"), in("mean output", r.output, "tokens"),
 			in("sequences of full length", r.whole, ""), in("sequences of mean length", r.growing, ""), in("cap on sequences", r.cap, ""))
 	}
@@ -119,11 +121,11 @@ func lookPreemption(l *look) {
 		switch {
 		case ok <= 0:
 		case told != experiment.Unknown:
-			l.say(fired(told > 0), only(v), fmt.Sprintf("At %s the server says that it preempted %d of %s.", v.Load, told, counted(ok, "request")), inputs...)
+			l.say(whether(told > 0), only(v), fmt.Sprintf("The server says that it preempted %d of %s.", told, plural(ok, "request")), inputs...)
 		case stalled != experiment.Unknown && v.Points[0].ICL.N > 0:
 			part := float64(stalled) / float64(ok)
 			longest := over(v, func(s *analysis.PointSummary) float64 { return s.Signs.LongestGap })
-			l.say(fired(part > l.limit("share")), only(v), fmt.Sprintf("At %s %d of %s stood still in mid-stream, the longest for %s, while others went on.", v.Load, stalled, counted(ok, "stream"), span(longest)), inputs...)
+			l.say(whether(part > l.limit("share")), only(v), fmt.Sprintf("%d of %s stood still in mid-stream, the longest for %s, while others went on.", stalled, plural(ok, "stream"), span(longest)), inputs...)
 		}
 	})
 }

@@ -44,10 +44,10 @@ func promptLineOf(curves []analysis.Curve) (line promptLine, load experiment.Loa
 				over(v, func(s *analysis.PointSummary) float64 { return s.Signs.TTFTPerPrompt }),
 				over(v, func(s *analysis.PointSummary) float64 { return s.Signs.TTFTPromptR2 }),
 			}
-			if known(in.start, in.slope, in.r2) {
+			if given(in.start, in.slope, in.r2) {
 				return in, v.Load, true
 			}
-			if x, y := over(v, meanPrompt), over(v, meanTTFT); known(x, y) && !slices.ContainsFunc(xs, func(z float64) bool { return math.Abs(z-x) < 0.1*x }) {
+			if x, y := over(v, meanPrompt), over(v, meanTTFT); given(x, y) && !slices.ContainsFunc(xs, func(z float64) bool { return math.Abs(z-x) < 0.1*x }) {
 				xs, ys, load = append(xs, x), append(ys, y), v.Load
 			}
 		}
@@ -57,7 +57,7 @@ func promptLineOf(curves []analysis.Curve) (line promptLine, load experiment.Loa
 	}
 	line.start, line.slope = stat.LinearRegression(xs, ys, nil, false)
 	line.r2 = stat.RSquared(xs, ys, nil, line.start, line.slope)
-	return line, experiment.Load{Concurrency: 1}, known(line.start, line.slope, line.r2)
+	return line, experiment.Load{Concurrency: 1}, given(line.start, line.slope, line.r2)
 }
 
 func lookPromptSlope(l *look) {
@@ -69,10 +69,10 @@ func lookPromptSlope(l *look) {
 	speed := quotient(1000, line.slope)
 	inputs := []Input{in("TTFT per prompt token", line.slope, "ms"), in("TTFT of an empty prompt", line.start, "ms"), in("R²", line.r2, ""), in("prefill speed", speed, "tok/s")}
 	if line.slope <= 0 || line.r2 < l.limit("r2") {
-		l.say(Silent, loads, fmt.Sprintf("At c=1 a line over the prompt's length explains %s of the variance of TTFT, under %s.", share(max(0, line.r2)), share(l.limit("r2"))), inputs...)
+		l.say(Silent, loads, fmt.Sprintf("A line over the prompt's length explains %s of the variance of TTFT, under %s.", percent(max(0, line.r2)), percent(l.limit("r2"))), inputs...)
 		return
 	}
-	sentence := fmt.Sprintf("At c=1 TTFT is %s and %s for each prompt token (R² %.3f): prompts are read at %s tokens a second", span(line.start), span(line.slope), line.r2, figure(speed))
+	sentence := fmt.Sprintf("TTFT is %s and %s for each prompt token (R² %.3f): prompts are read at %s tokens a second", span(line.start), span(line.slope), line.r2, short(speed))
 	mfu := math.NaN()
 	if l.Machine != nil {
 		mfu = l.Machine.MFU(speed)
@@ -83,20 +83,21 @@ func lookPromptSlope(l *look) {
 	case math.IsNaN(mfu):
 		sentence += "."
 	case odd:
-		sentence += fmt.Sprintf(", %s of the GPU's peak: outside %s to %s, so suspect a prefix cache, another GPU or model than recorded, or a queue.", share(mfu), share(l.limit("low")), share(l.limit("high")))
+		sentence += fmt.Sprintf(", %s of the GPU's peak: outside %s to %s, so suspect a prefix cache, another GPU or model than recorded, or a queue.", percent(mfu), percent(l.limit("low")), percent(l.limit("high")))
 	default:
-		sentence += fmt.Sprintf(", %s of the GPU's peak.", share(mfu))
+		sentence += fmt.Sprintf(", %s of the GPU's peak.", percent(mfu))
 	}
-	l.say(Fired, loads, sentence, inputs...)
+	severity := Note
 	if odd {
-		l.grade(Warning)
+		severity = Warning
 	}
+	l.sayAs(severity, Fired, loads, sentence, inputs...)
 }
 
 var cacheHit = Rule{
 	ID: "I16", Title: "Prefix cache", Section: Helps, Severity: Warning,
 	Needs: "the server's count of cached prompt tokens, or repeated prompts at c=1",
-	Fires: "the server says that at least cached of the prompt tokens came from its cache; where it does not say, later TTFTs at c=1 with repeated prompts are at most warm of the first",
+	Fires: "the server says that at least cached of the prompt tokens came from its cache; where it does not say, repeated prompts at c=1 have at most warm of the TTFT of new ones",
 	Thresholds: []Threshold{
 		{Name: "cached", Value: 0.01, Why: "the template that every chat shares makes well under 1 % of a prompt; more is the workload's own repetition"},
 		{Name: "warm", Value: 0.5, Why: "half is far beyond noise, and a true hit removes most of the prefill"},
@@ -110,18 +111,23 @@ var cacheHit = Rule{
 func lookCacheHit(l *look) {
 	l.levels(func(_ *analysis.Curve, v *analysis.Level) {
 		hits := over(v, func(s *analysis.PointSummary) float64 { return s.CacheHitShare })
-		if known(hits) && total(v, func(s *analysis.PointSummary) int { return s.CachedTokens }) != experiment.Unknown {
-			l.say(fired(hits >= l.limit("cached")), only(v), fmt.Sprintf("At %s the server took %s of the prompt tokens from its cache.", v.Load, share(hits)), in("cache hit share", hits, ""))
+		if given(hits) && total(v, func(s *analysis.PointSummary) int { return s.CachedTokens }) != experiment.Unknown {
+			l.say(whether(hits >= l.limit("cached")), only(v), fmt.Sprintf("The server took %s of the prompt tokens from its cache.", percent(hits)), in("cache hit share", hits, ""))
 			return
 		}
-		repeated := quotient(float64(total(v, func(s *analysis.PointSummary) int { return s.Signs.RepeatedPrompts })), float64(total(v, okCount)))
-		cold := over(v, func(s *analysis.PointSummary) float64 { return s.Signs.ColdTTFT })
-		warm := over(v, func(s *analysis.PointSummary) float64 { return s.Signs.LaterTTFT })
-		if v.Load.Concurrency != 1 || !closedLoop(v) || !known(cold, warm, repeated) || repeated < 0.5 {
+		fresh := over(v, func(s *analysis.PointSummary) float64 { return s.Signs.FreshTTFT })
+		again := over(v, func(s *analysis.PointSummary) float64 { return s.Signs.RepeatTTFT })
+		repeated := total(v, func(s *analysis.PointSummary) int { return s.Signs.RepeatedPrompts })
+		if v.Load.Concurrency != 1 || !closedLoop(v) {
 			return
 		}
-		l.say(fired(warm <= l.limit("warm")*cold), only(v), fmt.Sprintf("At %s %s of the prompts repeat an earlier one, and TTFT went from %s for the first request to %s for later ones.", v.Load, share(repeated), span(cold), span(warm)),
-			in("repeated prompts", repeated, ""), in("first TTFT", cold, "ms"), in("later TTFT", warm, "ms"))
+		if !given(fresh) { // none but repeats were measured: the very first request was new
+			fresh = over(v, func(s *analysis.PointSummary) float64 { return s.Signs.ColdTTFT })
+		}
+		if given(fresh, again) && repeated > 0 {
+			l.say(whether(again <= l.limit("warm")*fresh), only(v), fmt.Sprintf("%d prompts repeat an earlier one and have a median TTFT of %s; new ones have %s.", repeated, span(again), span(fresh)),
+				count("repeated prompts", repeated), in("TTFT of new prompts", fresh, "ms"), in("TTFT of repeated prompts", again, "ms"))
+		}
 	})
 }
 
@@ -150,11 +156,11 @@ func lookPromptHeavy(l *look) {
 			}
 			seen++
 			ttft, e2e := over(v, meanTTFT), over(v, meanE2E)
-			if v.Load.Concurrency > 1 && seen == 1 && len(stepsOf(c)) == 0 || v.Load.Concurrency >= from || !known(ttft, e2e) {
+			if v.Load.Concurrency > 1 && seen == 1 && len(stepsOf(c)) == 0 || v.Load.Concurrency >= from || !given(ttft, e2e) {
 				continue
 			}
 			part := quotient(ttft, e2e)
-			l.say(fired(part > l.limit("share")), only(v), fmt.Sprintf("At %s TTFT is %s of the latency: %s of %s.", v.Load, share(part), span(ttft), span(e2e)),
+			l.say(whether(part > l.limit("share")), only(v), fmt.Sprintf("TTFT is %s of the latency: %s of %s.", percent(part), span(ttft), span(e2e)),
 				in("mean TTFT", ttft, "ms"), in("mean E2E", e2e, "ms"), in("TTFT ÷ E2E", part, ""))
 		}
 	}
@@ -177,21 +183,21 @@ var answerHeavy = Rule{
 func lookAnswerHeavy(l *look) {
 	l.levels(func(_ *analysis.Curve, v *analysis.Level) {
 		tpot, e2e, n := over(v, meanTPOT), over(v, meanE2E), over(v, meanOutput)
-		if !known(tpot, e2e, n) {
+		if !given(tpot, e2e, n) {
 			return
 		}
 		part := quotient((n-1)*tpot, e2e)
 		output := over(v, func(s *analysis.PointSummary) float64 { return s.Signs.E2EPerOutput })
 		prompt := over(v, func(s *analysis.PointSummary) float64 { return s.Signs.E2EPerPrompt })
 		times := quotient(output, prompt)
-		if known(output, prompt) && prompt <= 0 { // a prompt token costs less than can be seen
+		if given(output, prompt) && prompt <= 0 { // a prompt token costs less than can be seen
 			times = math.Inf(1)
 		}
-		sentence := fmt.Sprintf("At %s decoding takes %s of the latency: %s tokens × %s of %s.", v.Load, share(part), figure(n-1), span(tpot), span(e2e))
-		if known(output, prompt) {
+		sentence := fmt.Sprintf("Decoding takes %s of the latency: %s tokens × %s of %s.", percent(part), short(n-1), span(tpot), span(e2e))
+		if given(output, prompt) {
 			sentence += fmt.Sprintf(" An output token adds %s and a prompt token %s.", span(output), span(prompt))
 		}
-		l.say(fired(part > l.limit("share") && !(times <= l.limit("ratio"))), only(v), sentence,
+		l.say(whether(part > l.limit("share") && !(times <= l.limit("ratio"))), only(v), sentence,
 			in("decode share of E2E", part, ""), in("latency per output token", output, "ms"), in("latency per prompt token", prompt, "ms"))
 	})
 }

@@ -26,12 +26,12 @@ var queueing = Rule{
 func lookQueueing(l *look) {
 	l.steps(func(s step) {
 		ttft, tpot := s.grows(meanTTFT), s.grows(meanTPOT)
-		if !known(ttft, tpot) {
+		if !given(ttft, tpot) {
 			return
 		}
-		l.say(fired(queues(s, l.thresholds)), s.loads(),
-			fmt.Sprintf("%s: load grows ×%s, TTFT ×%s (%s → %s) and TPOT ×%s (%s → %s).", s, figure(s.load()),
-				figure(ttft), span(over(s.a, meanTTFT)), span(over(s.b, meanTTFT)), figure(tpot), span(over(s.a, meanTPOT)), span(over(s.b, meanTPOT))),
+		l.say(whether(queues(s, l.thresholds)), s.loads(),
+			fmt.Sprintf("Load grows ×%s, TTFT ×%s (%s → %s) and TPOT ×%s (%s → %s).", short(s.load()),
+				short(ttft), span(over(s.a, meanTTFT)), span(over(s.b, meanTTFT)), short(tpot), span(over(s.a, meanTPOT)), span(over(s.b, meanTPOT))),
 			in("load ratio", s.load(), ""), in("TTFT ratio", ttft, ""), in("TPOT ratio", tpot, ""), in("throughput gain per load", analysis.Gain(s.a, s.b), ""))
 	})
 }
@@ -92,8 +92,8 @@ func lookAdmission(l *look) {
 			continue
 		}
 		top := s[len(s)-1]
-		if a, b := top.a.BRun.Value, top.b.BRun.Value; known(a, b) {
-			l.say(Silent, top.loads(), fmt.Sprintf("%s: B_run goes from %s to %s, so no limit of the batch shows.", top, figure(a), figure(b)), in("B_run", b, "requests"))
+		if a, b := top.a.BRun.Value, top.b.BRun.Value; given(a, b) {
+			l.say(Silent, top.loads(), fmt.Sprintf("B_run goes from %s to %s, so no limit of the batch shows.", short(a), short(b)), in("B_run", b, "requests"))
 		}
 	}
 }

@@ -25,19 +25,19 @@ var plateau = Rule{
 func lookPlateau(l *look) {
 	l.steps(func(s step) {
 		gain := analysis.Gain(s.a, s.b)
-		if !known(gain) {
+		if !given(gain) {
 			return
 		}
 		a, b := s.a.OutputThroughput.Value, s.b.OutputThroughput.Value
-		sentence := fmt.Sprintf("%s: load grows by %s and output throughput by %s (%s → %s tok/s), a gain of %s.",
-			s, share(s.load()-1), share(b/a-1), figure(a), figure(b), figure(gain))
+		sentence := fmt.Sprintf("Load grows by %s and output throughput by %s (%s → %s tok/s), a gain of %s.",
+			percent(s.load()-1), percent(b/a-1), short(a), short(b), short(gain))
 		flat := gain < l.limit("gain")
 		if p := s.curve.Plateau; flat && p != nil && p.Load.Concurrency <= s.a.Load.Concurrency {
 			sentence += fmt.Sprintf(" The curve's plateau begins at %s.", p.Load)
 		} else if flat {
 			sentence += " A later step gains again, so it is not yet the curve's plateau."
 		}
-		l.say(fired(flat), s.loads(), sentence, in("load ratio", s.load(), ""), in("output throughput before", a, "tok/s"), in("output throughput after", b, "tok/s"), in("gain", gain, ""))
+		l.say(whether(flat), s.loads(), sentence, in("load ratio", s.load(), ""), in("output throughput before", a, "tok/s"), in("output throughput after", b, "tok/s"), in("gain", gain, ""))
 	})
 }
 
@@ -54,14 +54,14 @@ var regression = Rule{
 	look: func(l *look) {
 		l.steps(func(s step) {
 			a, b := s.a.OutputThroughput.Value, s.b.OutputThroughput.Value
-			if !known(a, b) || a <= 0 {
+			if !given(a, b) || a <= 0 {
 				return
 			}
 			word := "grows"
 			if b < a {
 				word = "falls"
 			}
-			l.say(fired(1-b/a > l.limit("loss")), s.loads(), fmt.Sprintf("%s: output throughput %s from %s to %s tok/s, by %s.", s, word, figure(a), figure(b), share(max(b/a-1, 1-b/a))),
+			l.say(whether(1-b/a > l.limit("loss")), s.loads(), fmt.Sprintf("Output throughput %s from %s to %s tok/s, by %s.", word, short(a), short(b), percent(max(b/a-1, 1-b/a))),
 				in("output throughput before", a, "tok/s"), in("output throughput after", b, "tok/s"))
 		})
 	},
@@ -90,12 +90,12 @@ func lookOverload(l *look) {
 		slope := over(v, func(s *analysis.PointSummary) float64 { return s.InflightSlope })
 		p := over(v, func(s *analysis.PointSummary) float64 { return s.InflightSlopeP })
 		served := quotient(v.RequestRate.Value, v.AchievedRate.Value)
-		if !known(slope, p, served) && !v.Oversaturated {
+		if !given(slope, p, served) && !v.Oversaturated {
 			return
 		}
 		rising := slope > 0 && (p < l.limit("p") || served < l.limit("share") && p < l.limit("weak"))
-		l.say(fired(v.Oversaturated || rising), only(v), fmt.Sprintf("At %s %s requests a second arrive and %s end (%s), and the number in flight changes by %s a second (p %s).",
-			v.Load, figure(v.AchievedRate.Value), figure(v.RequestRate.Value), share(served), figure(slope), figure(p)),
+		l.say(whether(v.Oversaturated || rising), only(v), fmt.Sprintf("%s requests a second arrive and %s end (%s), and the number in flight changes by %s a second (p %s).",
+			short(v.AchievedRate.Value), short(v.RequestRate.Value), percent(served), short(slope), short(p)),
 			in("in-flight slope", slope, "req/s"), in("p", p, ""), in("served share", served, ""))
 	})
 }
@@ -121,7 +121,7 @@ func lookRateLimit(l *look) {
 		if refused == experiment.Unknown || sent <= 0 {
 			return
 		}
-		l.say(fired(refused > 0), only(v), fmt.Sprintf("At %s %d of %s were answered with 429 or told when to retry.", v.Load, refused, counted(sent, "request")),
+		l.say(whether(refused > 0), only(v), fmt.Sprintf("%d of %s were answered with 429 or told when to retry.", refused, plural(sent, "request")),
 			count("rate-limited requests", refused), count("requests", sent))
 	})
 	for i := range l.Curves {
@@ -135,7 +135,7 @@ func (l *look) lookClamped(c *analysis.Curve) {
 	var loads []experiment.Load
 	for i := len(c.Levels) - 1; i >= 0; i-- {
 		v := &c.Levels[i]
-		if !closedLoop(v) || !known(v.RequestRate.Value) || spread(append(rates, v.RequestRate.Value)) > l.limit("cv") {
+		if !closedLoop(v) || !given(v.RequestRate.Value) || variation(append(rates, v.RequestRate.Value)) > l.limit("cv") {
 			break
 		}
 		rates, loads = append(rates, v.RequestRate.Value), append(loads, v.Load)
@@ -144,8 +144,8 @@ func (l *look) lookClamped(c *analysis.Curve) {
 	if len(rates) < 3 || !nearRound(rate, l.limit("round")) || l.waitingFrom(c) > loads[0].Concurrency || l.memoryBinds(c) {
 		return
 	}
-	l.say(Fired, loads, fmt.Sprintf("From %s on the rate stays at %s requests a second (%s a minute), a round number, while requests wait.", loads[len(loads)-1], figure(rate), figure(60*rate)),
-		in("request rate", rate, "req/s"), in("coefficient of variation", spread(rates), ""))
+	l.say(Fired, loads, fmt.Sprintf("The rate stays at %s requests a second (%s a minute), a round number, while requests wait.", short(rate), short(60*rate)),
+		in("request rate", rate, "req/s"), in("coefficient of variation", variation(rates), ""))
 }
 
 // nearRound reports whether a rate in req/s, or that of a minute, is within a share of a number with one digit.
@@ -170,8 +170,8 @@ func mean(values []float64) float64 {
 	return sum / float64(len(values))
 }
 
-// spread is the coefficient of variation of some values.
-func spread(values []float64) float64 {
+// variation is the coefficient of variation of some values.
+func variation(values []float64) float64 {
 	m, squares := mean(values), 0.0
 	for _, v := range values {
 		squares += (v - m) * (v - m)

@@ -24,8 +24,8 @@ var stalls = Rule{
 			gap := over(v, func(s *analysis.PointSummary) float64 { return s.ICL.Mean })
 			p95 := over(v, func(s *analysis.PointSummary) float64 { return s.ICL.P95.Value })
 			slow := over(v, func(s *analysis.PointSummary) float64 { return s.Signs.SlowGaps })
-			if known(gap, p95, slow) {
-				l.say(fired(gap > p95 || slow > l.limit("slow")), only(v), fmt.Sprintf("At %s the mean gap is %s and the p95 %s, and %s of the gaps are at least five times the median.", v.Load, span(gap), span(p95), share(slow)),
+			if given(gap, p95, slow) {
+				l.say(whether(gap > p95 || slow > l.limit("slow")), only(v), fmt.Sprintf("The mean gap is %s and the p95 %s, and %s of the gaps are at least five times the median.", span(gap), span(p95), percent(slow)),
 					in("mean gap", gap, "ms"), in("p95 of gaps", p95, "ms"), in("gaps of five medians", slow, ""))
 			}
 		})
@@ -54,14 +54,14 @@ var jitter = Rule{
 			p50 := over(v, func(s *analysis.PointSummary) float64 { return s.ICL.P50.Value })
 			p99 := over(v, func(s *analysis.PointSummary) float64 { return s.ICL.P99.Value })
 			held := over(v, func(s *analysis.PointSummary) float64 { return s.Signs.DelayedAckGaps })
-			if !known(p50, p99) {
+			if !given(p50, p99) {
 				return
 			}
-			sentence := fmt.Sprintf("At c=1 the median gap is %s and the p99 %s", span(p50), span(p99))
-			if known(held) {
-				sentence += fmt.Sprintf(", and %s of the gaps last about 40 or 200 ms", share(held))
+			sentence := fmt.Sprintf("The median gap is %s and the p99 %s", span(p50), span(p99))
+			if given(held) {
+				sentence += fmt.Sprintf(", and %s of the gaps last about 40 or 200 ms", percent(held))
 			}
-			l.say(fired(p99 > l.limit("ratio")*p50 || held > l.limit("buffer")), only(v), sentence+".", in("p50 of gaps", p50, "ms"), in("p99 of gaps", p99, "ms"), in("gaps of 40 or 200 ms", held, ""))
+			l.say(whether(p99 > l.limit("ratio")*p50 || held > l.limit("buffer")), only(v), sentence+".", in("p50 of gaps", p50, "ms"), in("p99 of gaps", p99, "ms"), in("gaps of 40 or 200 ms", held, ""))
 		})
 	},
 }
