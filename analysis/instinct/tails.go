@@ -114,7 +114,9 @@ func lookPopulations(l *look) {
 		}
 		inputs := []Input{in("bimodality of TTFT", ttft, ""), in("spread of ln TTFT", wide, ""), in("bimodality of TPOT", tpot, ""), in("spread of ln TPOT", broad, ""),
 			count("models that answered", models), count("fingerprints", prints)}
-		two := func(bimodality, spread float64) bool { return bimodality > l.limit("bimodal") && spread > l.limit("spread") }
+		two := func(bimodality, spread float64) bool {
+			return bimodality > l.limit("bimodal") && spread > l.limit("spread")
+		}
 		switch {
 		case models > asked || prints > 1:
 			l.say(Fired, only(v), fmt.Sprintf("The answers name %s and %s.", plural(models, "model"), plural(prints, "fingerprint")), inputs...)
