@@ -12,8 +12,8 @@ var decodeLine = Rule{
 	Needs: "four closed-loop levels below the admission limit, streamed",
 	Fires: "a line TPOT = α + β × C over at least levels levels explains r2 of the variance of TPOT",
 	Thresholds: []Threshold{
-		{Name: "levels", Value: 4, Why: "three levels leave one degree of freedom, and nearly any three lie near a line"},
-		{Name: "r2", Value: 0.94, Why: "NVIDIA's sweeps at 200/200 and 200/1000 tokens give 0.94 to 0.999"},
+		{Name: "levels", Value: 4, Why: "Three levels leave one degree of freedom, and nearly any three lie near a line."},
+		{Name: "r2", Value: 0.94, Why: "NVIDIA's sweeps at 200/200 and 200/1000 tokens give 0.94 to 0.999."},
 	},
 	Means:   "α is what a step costs however few there are: reading the weights, and overhead. β is what one more user costs the others: their keys and values, and their share of prefills.",
 	Reading: "databricks-inference-performance",
@@ -35,7 +35,7 @@ var freeBatching = Rule{
 	Needs: "a line through TPOT: three closed-loop levels below the admission limit, streamed",
 	Fires: "TPOT doubles at C* = α ÷ β; below free × C* another user costs next to nothing",
 	Thresholds: []Threshold{
-		{Name: "free", Value: 0.2, Why: "by the line's own arithmetic TPOT is at most a fifth over its floor there"},
+		{Name: "free", Value: 0.2, Why: "By the line's own arithmetic TPOT is at most a fifth over its floor there."},
 	},
 	Means:   "Users are nearly free up to a fifth of C*, and at C* everyone waits twice as long for a token.",
 	Reading: "databricks-inference-performance",
@@ -75,8 +75,8 @@ var bandwidth = Rule{
 	Needs: "a model and GPU that are known (model.name, gpu.model), and a streamed closed-loop level",
 	Fires: "MBU = (weights + B × context × KV) ÷ (TPOT × bandwidth) is known at the lowest load; it is a warning under low, and over high at any load",
 	Thresholds: []Threshold{
-		{Name: "low", Value: 0.3, Why: "runs at batch 1 reach 39 to 76 %; under 30 % something other than memory takes the time"},
-		{Name: "high", Value: 1, Why: "nothing is read faster than the data sheet says"},
+		{Name: "low", Value: 0.3, Why: "Runs at batch 1 reach 39 to 76 %; under 30 % something other than memory takes the time."},
+		{Name: "high", Value: 1, Why: "Nothing is read faster than the data sheet says."},
 	},
 	Means:   "A decode step is a copy from memory: the MBU is how much of the possible speed is used.",
 	Reading: "databricks-inference-performance",
@@ -120,7 +120,7 @@ func lookBandwidth(l *look) {
 		if odd {
 			severity = Warning
 		}
-		l.sayAs(severity, Fired, only(v), sentence, in("MBU", use, ""), in("TPOT", over(v, meanTPOT), "ms"), in("batch", batch, "requests"), in("context", context, "tokens"), in("bandwidth", l.Machine.Bandwidth, "B/s"))
+		l.sayAs(severity, Fired, only(v), sentence, in("MBU", use, ""), in("TPOT", over(v, meanTPOT), "ms"), in("batch", batch, "requests"), in("context", context, "tokens"), in("bandwidth", l.Machine.Bandwidth/1e9, "GB/s"))
 	})
 }
 
@@ -131,7 +131,7 @@ var contextGrowth = Rule{
 	Needs: "streams of at least 20 gaps in a closed loop",
 	Fires: "at the lowest load the time between events grows by over growth from the first to the last of an answer",
 	Thresholds: []Threshold{
-		{Name: "growth", Value: 0.1, Why: "a fixed step would show none; NVIDIA's 8B on an H100 gains 24 % from 200 to 7,000 tokens of prompt"},
+		{Name: "growth", Value: 0.1, Why: "A fixed step would show none; NVIDIA's 8B on an H100 gains 24 % from 200 to 7,000 tokens of prompt."},
 	},
 	Means:   "Reading keys and values catches up with reading weights: late tokens cost more than early ones.",
 	Reading: "databricks-inference-performance",
@@ -151,9 +151,9 @@ var speculation = Rule{
 	Needs: "streams whose tokens somebody counted",
 	Fires: "events, or reads, hold over tokens tokens on average and up to most, in varying numbers and at an even pace; or the MBU of I27 is over 100 %",
 	Thresholds: []Threshold{
-		{Name: "tokens", Value: 1.5, Why: "a step without drafts emits one token, and a few merges on the way do not make half as many more"},
-		{Name: "most", Value: 8, Why: "drafts are rarely longer; more tokens at once are a buffer's work"},
-		{Name: "pace", Value: 3, Why: "steps take about the same time, so the p99 of gaps stays under three times the median; a buffer's do not"},
+		{Name: "tokens", Value: 1.5, Why: "A step without drafts emits one token, and a few merges on the way do not make half as many more."},
+		{Name: "most", Value: 8, Why: "Drafts are rarely longer; more tokens at once are a buffer's work."},
+		{Name: "pace", Value: 3, Why: "Steps take about the same time, so the p99 of gaps stays under three times the median; a buffer's do not."},
 	},
 	Means:   "The server drafts tokens and keeps those that the model confirms, so its speed depends on the text.",
 	Reading: "medium-llm-benchmarks",

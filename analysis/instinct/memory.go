@@ -9,8 +9,8 @@ import (
 
 // memoryBars are the thresholds of I19, which the rule about quotas asks about too.
 var memoryBars = Rule{ID: "I19", Thresholds: []Threshold{
-	{Name: "low", Value: 0.7, Why: "the weights and keys alone are an upper bound: activations and buffers took 3 to 14 % of it for 8B models and 16 to 30 % for 70B"},
-	{Name: "high", Value: 1.1, Why: "a tenth covers what lengths and the memory share are off by"},
+	{Name: "low", Value: 0.7, Why: "The weights and keys alone are an upper bound: activations and buffers took 3 to 14 % of it for 8B models and 16 to 30 % for 70B."},
+	{Name: "high", Value: 1.1, Why: "A tenth covers what lengths and the memory share are off by."},
 }}
 
 var memoryLimit = Rule{
@@ -103,7 +103,7 @@ var preemption = Rule{
 	Needs: "the server's count of preemptions, or streams with gaps",
 	Fires: "the server says that it took the keys and values of running requests away; where it does not say, over share of the streams stood still for 250 ms and ten median gaps",
 	Thresholds: []Threshold{
-		{Name: "share", Value: 0.005, Why: "one stream in 200 may meet an accident of the network; ten median gaps are more than chunked prefills take"},
+		{Name: "share", Value: 0.005, Why: "One stream in 200 may meet an accident of the network; ten median gaps are more than chunked prefills take."},
 	},
 	Means:   "More requests run than the memory holds: some lose their keys and values and are computed again.",
 	Reading: "vllm-repository",

@@ -13,7 +13,7 @@ var costKnee = Rule{
 	Needs: "a price of the hardware (inferbook cost --price), its number of GPUs, and levels at c=1 and above",
 	Fires: "a token at c=1 costs at least times what it costs at the largest load that holds the SLO, or without one at the highest throughput",
 	Thresholds: []Threshold{
-		{Name: "times", Value: 10, Why: "NVIDIA's 8B on an H100 is 62 times cheaper at c=250 for 3.9 times the TPOT; from ten on, how busy the GPU is decides more than its price"},
+		{Name: "times", Value: 10, Why: "NVIDIA's 8B on an H100 is 62 times cheaper at c=250 for 3.9 times the TPOT; from ten on, how busy the GPU is decides more than its price."},
 	},
 	Means:   "What a token costs is decided by how many share a step, before any price is bargained over.",
 	Reading: "nvidia-inference-cost",
@@ -63,7 +63,7 @@ var dominated = Rule{
 	Needs: "another experiment of the notebook with the same workload and model, on the same hardware or with prices of both",
 	Fires: "for each level of this experiment the other one has a level with at least its interactivity and at most its cost a token, better by over noise in one of them",
 	Thresholds: []Threshold{
-		{Name: "noise", Value: 0.03, Why: "differences under 3 % are not told apart (I12)"},
+		{Name: "noise", Value: 0.03, Why: "Differences under 3 % are not told apart (I12)."},
 	},
 	Means:   "Nothing is bought with this configuration that the other does not give faster or cheaper.",
 	Reading: "medium-llm-benchmarks",

@@ -16,9 +16,9 @@ var promptSlope = Rule{
 	Needs: "streamed answers at c=1 to prompts of different lengths, such as --input-tokens uniform:100-4000, or variants of three lengths",
 	Fires: "at c=1 a line TTFT = a + I ÷ R explains at least r2 of the variance of TTFT; its MFU is odd outside low to high",
 	Thresholds: []Threshold{
-		{Name: "r2", Value: 0.9, Why: "alone on the server, nothing but the prompt should move TTFT, so a line that leaves over a tenth unexplained is no line"},
-		{Name: "low", Value: 0.24, Why: "the prefill speeds of NVIDIA's course (8B and 70B on A100 and H100) come to 24 to 76 % of the peak"},
-		{Name: "high", Value: 0.76, Why: "the prefill speeds of NVIDIA's course (8B and 70B on A100 and H100) come to 24 to 76 % of the peak"},
+		{Name: "r2", Value: 0.9, Why: "Alone on the server, nothing but the prompt should move TTFT, so a line that leaves over a tenth unexplained is no line."},
+		{Name: "low", Value: 0.24, Why: "The prefill speeds of NVIDIA's course (8B and 70B on A100 and H100) come to 24 to 76 % of the peak."},
+		{Name: "high", Value: 0.76, Why: "The prefill speeds of NVIDIA's course (8B and 70B on A100 and H100) come to 24 to 76 % of the peak."},
 	},
 	Means:   "R is the prefill speed, which is bound by arithmetic; a is what the network and the server cost before a prompt is read.",
 	Reading: "databricks-inference-performance",
@@ -99,8 +99,8 @@ var cacheHit = Rule{
 	Needs: "the server's count of cached prompt tokens, or repeated prompts at c=1",
 	Fires: "the server says that at least cached of the prompt tokens came from its cache; where it does not say, repeated prompts at c=1 have at most warm of the TTFT of new ones",
 	Thresholds: []Threshold{
-		{Name: "cached", Value: 0.01, Why: "the template that every chat shares makes well under 1 % of a prompt; more is the workload's own repetition"},
-		{Name: "warm", Value: 0.5, Why: "half is far beyond noise, and a true hit removes most of the prefill"},
+		{Name: "cached", Value: 0.01, Why: "The template that every chat shares makes well under 1 % of a prompt; more is the workload's own repetition."},
+		{Name: "warm", Value: 0.5, Why: "Half is far beyond noise, and a true hit removes most of the prefill."},
 	},
 	Means:   "Part of the prompts was not computed: TTFT and the cost of a prompt token are those of this hit rate.",
 	Reading: "vllm-repository",
@@ -136,7 +136,7 @@ var promptHeavy = Rule{
 	Needs: "streamed answers at c=1, or at two closed-loop levels",
 	Fires: "TTFT ÷ E2E is over share at a level at which requests do not wait to be admitted",
 	Thresholds: []Threshold{
-		{Name: "share", Value: 0.5, Why: "over half of the time is the majority: then reading prompts costs more than writing answers"},
+		{Name: "share", Value: 0.5, Why: "Over half of the time is the majority: then reading prompts costs more than writing answers."},
 	},
 	Means:   "Most of a request's time goes into its prompt.",
 	Reading: "nvidia-tensorrt-llm-tuning",
@@ -171,8 +171,8 @@ var answerHeavy = Rule{
 	Needs: "streamed answers with counted tokens",
 	Fires: "decoding, (N − 1) × TPOT, is over share of E2E; and where the lengths vary, an output token adds over ratio times the latency of a prompt token",
 	Thresholds: []Threshold{
-		{Name: "share", Value: 0.8, Why: "beyond four fifths, shortening answers is worth more than anything done to prompts"},
-		{Name: "ratio", Value: 20, Why: "Databricks found 8 output tokens slower than 512 prompt tokens, a ratio of 64 or more; 20 leaves room for long prompts"},
+		{Name: "share", Value: 0.8, Why: "Beyond four fifths, shortening answers is worth more than anything done to prompts."},
+		{Name: "ratio", Value: 20, Why: "Databricks found 8 output tokens slower than 512 prompt tokens, a ratio of 64 or more; 20 leaves room for long prompts."},
 	},
 	Means:   "How long the answer is decides how long the user waits.",
 	Reading: "databricks-inference-performance",

@@ -14,8 +14,8 @@ var queueing = Rule{
 	Needs: "streamed answers at two closed-loop levels",
 	Fires: "from one level to the next TTFT grows over ttft times as much as the load, and TPOT by less than the factor tpot",
 	Thresholds: []Threshold{
-		{Name: "ttft", Value: 2, Why: "prefill alone grows TTFT in proportion to load; of 643 steps of NVIDIA's sweeps 14 went beyond twice that, all where memory was full"},
-		{Name: "tpot", Value: 1.1, Why: "a step costs as much as before within noise, so the batch did not grow"},
+		{Name: "ttft", Value: 2, Why: "Prefill alone grows TTFT in proportion to load; of 643 steps of NVIDIA's sweeps 14 went beyond twice that, all where memory was full."},
+		{Name: "tpot", Value: 1.1, Why: "A step costs as much as before within noise, so the batch did not grow."},
 	},
 	Means:   "The added requests wait to be admitted while decoding goes on as before: more load cannot help.",
 	Reading: "nvidia-fundamental-concepts",
@@ -65,8 +65,8 @@ func (l *look) waitingFrom(c *analysis.Curve) int {
 
 // admissionBars are the thresholds of I18, which other rules ask about too.
 var admissionBars = Rule{ID: "I18", Thresholds: []Threshold{
-	{Name: "flat", Value: analysis.Flatness, Why: "published tables of a full server give 85.2 to 85.8, under 1 % apart; 5 % leaves room for short runs"},
-	{Name: "offered", Value: analysis.AdmittedShare, Why: "while every request is admitted nearly all of them decode; under nine tenths some must be waiting or reading prompts"},
+	{Name: "flat", Value: analysis.Flatness, Why: "Published tables of a full server give 85.2 to 85.8, under 1 % apart; 5 % leaves room for short runs."},
+	{Name: "offered", Value: analysis.AdmittedShare, Why: "While every request is admitted nearly all of them decode; under nine tenths some must be waiting or reading prompts."},
 }}
 
 var admissionLimit = Rule{

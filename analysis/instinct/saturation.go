@@ -13,7 +13,7 @@ var plateau = Rule{
 	Needs: "two closed-loop levels with output throughput",
 	Fires: "from one level to the next output throughput grows by under gain of the growth in load",
 	Thresholds: []Threshold{
-		{Name: "gain", Value: analysis.PlateauGain, Why: "a doubling of load then buys under 10 %; of 643 steps of NVIDIA's sweeps 97 are such, 96 of them at c=100 or more"},
+		{Name: "gain", Value: analysis.PlateauGain, Why: "A doubling of load then buys under 10 %; of 643 steps of NVIDIA's sweeps 97 are such, 96 of them at c=100 or more."},
 	},
 	Means:   "The server is saturated: more load only adds latency.",
 	Reading: "nvidia-genai-perf-nim",
@@ -46,7 +46,7 @@ var regression = Rule{
 	Needs: "two closed-loop levels with output throughput",
 	Fires: "output throughput falls by over loss from one level to the next",
 	Thresholds: []Threshold{
-		{Name: "loss", Value: 0.05, Why: "twice the noise of 2.5 %: NVIDIA's own sweep loses 2.9 % at its end by chance, and 17 % where a batch size is too large"},
+		{Name: "loss", Value: 0.05, Why: "Twice the noise of 2.5 %: NVIDIA's own sweep loses 2.9 % at its end by chance, and 17 % where a batch size is too large."},
 	},
 	Means:   "Preemption, thrashing or the scheduler's own work costs more than the added load brings.",
 	Reading: "nvidia-tensorrt-llm-tuning",
@@ -72,9 +72,9 @@ var overload = Rule{
 	Needs: "an open loop (--rate)",
 	Fires: "requests pile up: the number in flight rises with a probability under p by chance; or under share of the rate is served and the rise has a probability under weak",
 	Thresholds: []Threshold{
-		{Name: "p", Value: 0.01, Why: "at a load that the server just about serves such a rise comes by chance once in a hundred runs"},
-		{Name: "share", Value: 0.95, Why: "below capacity as many requests end as arrive; 5 % is left to the ends of a short window"},
-		{Name: "weak", Value: 0.1, Why: "a shortfall alone may be the few requests still in flight at the end, so the rise must support it"},
+		{Name: "p", Value: 0.01, Why: "At a load that the server just about serves such a rise comes by chance once in a hundred runs."},
+		{Name: "share", Value: 0.95, Why: "Below capacity as many requests end as arrive; 5 % is left to the ends of a short window."},
+		{Name: "weak", Value: 0.1, Why: "A shortfall alone may be the few requests still in flight at the end, so the rise must support it."},
 	},
 	Means:   "More arrives than is served, so every percentile says how long the run was.",
 	Reading: "nvidia-fundamental-concepts",
@@ -83,10 +83,12 @@ var overload = Rule{
 }
 
 func lookOverload(l *look) {
+	open := false
 	l.levels(func(_ *analysis.Curve, v *analysis.Level) {
 		if !v.Load.Open() {
 			return
 		}
+		open = true
 		slope := over(v, func(s *analysis.PointSummary) float64 { return s.InflightSlope })
 		p := over(v, func(s *analysis.PointSummary) float64 { return s.InflightSlopeP })
 		served := quotient(v.RequestRate.Value, v.AchievedRate.Value)
@@ -98,6 +100,9 @@ func lookOverload(l *look) {
 			short(v.AchievedRate.Value), short(v.RequestRate.Value), percent(served), short(slope), short(p)),
 			in("in-flight slope", slope, "req/s"), in("p", p, ""), in("served share", served, ""))
 	})
+	if !open && len(l.Curves) > 0 {
+		l.say(NotApplicable, nil, "A closed loop cannot offer more than is served.")
+	}
 }
 
 var rateLimit = Rule{
@@ -105,8 +110,8 @@ var rateLimit = Rule{
 	Needs: "a run with at least one request",
 	Fires: "answers came with status 429 or told when to retry; or the request rate of three levels or more stays within cv at a round number, where I17 sees requests wait and memory does not explain it",
 	Thresholds: []Threshold{
-		{Name: "cv", Value: 0.02, Why: "a quota is exact, a busy server is not"},
-		{Name: "round", Value: 0.005, Why: "how near to a round number a second or a minute, such as 2/s or 500/min, a quota shows after a few hundred requests"},
+		{Name: "cv", Value: 0.02, Why: "A quota is exact, a busy server is not."},
+		{Name: "round", Value: 0.005, Why: "How near to a round number a second or a minute, such as 2/s or 500/min, a quota shows after a few hundred requests."},
 	},
 	Means:   "You measured a quota, not a server.",
 	Reading: "databricks-llm-inference-search",

@@ -13,8 +13,8 @@ var heavyTail = Rule{
 	Needs: "enough requests for a lower bound on the p99 of TTFT or E2E",
 	Fires: "the lower bound of the p99 of TTFT or E2E is over note times the median; over alarm times it is a warning",
 	Thresholds: []Threshold{
-		{Name: "note", Value: 3, Why: "a queue that is short beside the service keeps p99 within about three medians"},
-		{Name: "alarm", Value: math.Round(1000*math.Log(100)/math.Ln2) / 1000, Why: "a memoryless wait has p99 ÷ p50 = ln 100 ÷ ln 2; beyond it the tail is heavier than that"},
+		{Name: "note", Value: 3, Why: "A queue that is short beside the service keeps p99 within about three medians."},
+		{Name: "alarm", Value: math.Round(1000*math.Log(100)/math.Ln2) / 1000, Why: "A memoryless wait has p99 ÷ p50 = ln 100 ÷ ln 2; beyond it the tail is heavier than that."},
 	},
 	Means:   "A few requests fare far worse than the median one: several populations, bursts of a queue, or retries.",
 	Reading: "cheng-inference-benchmarking",
@@ -61,7 +61,7 @@ var goodputGap = Rule{
 	Needs: "an SLO (--slo)",
 	Fires: "goodput ÷ request rate is under share",
 	Thresholds: []Threshold{
-		{Name: "share", Value: 0.9, Why: "DistServe calls a rate served when nine in ten requests meet the SLO; its example has 3 good of 10"},
+		{Name: "share", Value: 0.9, Why: "DistServe calls a rate served when nine in ten requests meet the SLO; its example has 3 good of 10."},
 	},
 	Means:   "Throughput is not service: part of what is counted came too late.",
 	Reading: "vllm-repository",
@@ -82,9 +82,9 @@ var populations = Rule{
 	Needs: "least streamed answers at a level",
 	Fires: "the bimodality coefficient of the logarithms of TTFT or TPOT is over bimodal while they spread by over spread; or answers name several models or fingerprints",
 	Thresholds: []Threshold{
-		{Name: "bimodal", Value: 0.555, Why: "5/9 is the coefficient of a uniform distribution; two peaks apart have more"},
-		{Name: "spread", Value: 0.25, Why: "two peaks that are under a quarter apart are two lengths, or two steps of the batch, and no two populations"},
-		{Name: "least", Value: 100, Why: "the fourth moment of fewer is mostly chance"},
+		{Name: "bimodal", Value: 0.555, Why: "5/9 is the coefficient of a uniform distribution; two peaks apart have more."},
+		{Name: "spread", Value: 0.25, Why: "Two peaks that are under a quarter apart are two lengths, or two steps of the batch, and no two populations."},
+		{Name: "least", Value: 100, Why: "The fourth moment of fewer is mostly chance."},
 	},
 	Means:   "The figures mix kinds of requests or servers, and describe neither.",
 	Reading: "databricks-inference-performance",

@@ -344,7 +344,10 @@ func inputsText(inputs []instinct.Input) string {
 
 // short writes an input with four significant digits, so that a reader can check a sentence.
 func short(x float64) string {
-	if x >= 1000 || x <= -1000 {
+	switch {
+	case x < 0:
+		return "−" + short(-x)
+	case x >= 1000:
 		return num(x)
 	}
 	return fmt.Sprintf("%.4g", x)
