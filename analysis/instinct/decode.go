@@ -146,37 +146,57 @@ var contextGrowth = Rule{
 	},
 }
 
+// draftBars are the thresholds of I32, which the rule about jitter asks about too.
+var draftBars = Rule{ID: "I32", Thresholds: []Threshold{
+	{Name: "tokens", Value: 1.5, Why: "A step without drafts emits one token, and a few merges on the way do not make half as many more."},
+	{Name: "most", Value: 8, Why: "Drafts are rarely longer; more tokens at once are a buffer's work."},
+	{Name: "pace", Value: 3, Why: "Steps take about the same time, so the p99 of gaps stays under three times the median; a buffer's do not."},
+}}
+
 var speculation = Rule{
-	ID: "I32", Title: "Several tokens from a step", Section: Helps, Severity: Note,
-	Needs: "streams whose tokens somebody counted",
-	Fires: "events, or reads, hold over tokens tokens on average and up to most, in varying numbers and at an even pace; or the MBU of I27 is over 100 %",
-	Thresholds: []Threshold{
-		{Name: "tokens", Value: 1.5, Why: "A step without drafts emits one token, and a few merges on the way do not make half as many more."},
-		{Name: "most", Value: 8, Why: "Drafts are rarely longer; more tokens at once are a buffer's work."},
-		{Name: "pace", Value: 3, Why: "Steps take about the same time, so the p99 of gaps stays under three times the median; a buffer's do not."},
-	},
-	Means:   "The server drafts tokens and keeps those that the model confirms, so its speed depends on the text.",
-	Reading: "medium-llm-benchmarks",
-	Try:     "Measure with text like your users', not with random tokens, which no draft gets right.",
-	look:    lookSpeculation,
+	ID: draftBars.ID, Title: "Several tokens from a step", Section: Helps, Severity: Note,
+	Needs:      "streams whose tokens somebody counted",
+	Fires:      "events, or reads, hold over tokens tokens on average and up to most, in varying numbers and at an even pace; or the MBU of I27 is over 100 %",
+	Thresholds: draftBars.Thresholds,
+	Means:      "The server drafts tokens and keeps those that the model confirms, so its speed depends on the text.",
+	Reading:    "medium-llm-benchmarks",
+	Try:        "Measure with text like your users', not with random tokens, which no draft gets right.",
+	look:       lookSpeculation,
 }
 
 func lookSpeculation(l *look) {
 	l.lowest(func(_ *analysis.Curve, v *analysis.Level) {
-		perEvent := over(v, func(s *analysis.PointSummary) float64 { return s.EventsPerOutput })
-		shared := over(v, func(s *analysis.PointSummary) float64 { return s.SharedReads })
-		several := over(v, func(s *analysis.PointSummary) float64 { return s.Signs.MultiTokenEvents })
-		pace := over(v, func(s *analysis.PointSummary) float64 { return quotient(s.ICL.P99.Value, s.ICL.P50.Value) })
+		d := draftsOf(v)
 		use, _, _ := l.mbu(v)
-		arrival := quotient(perEvent, 1-shared) // tokens that come at once
-		if !given(arrival) {
+		if !given(d.together) {
 			return
 		}
-		mixed := !(several > 0.95) || shared > 0.05
-		even := !(pace > l.limit("pace")) // in one read events have no gap, and so no pace
-		several = max(0, several)
-		l.say(whether(arrival > l.limit("tokens") && arrival <= l.limit("most") && mixed && even || use > 1), only(v),
-			fmt.Sprintf("%s tokens come at once on average, and the p99 of gaps is %s times the median.", short(arrival), short(pace)),
-			in("tokens per event", perEvent, ""), in("gaps within a read", shared, ""), in("events of several tokens", several, ""), in("p99 ÷ p50 of gaps", pace, ""), in("MBU", use, ""))
+		l.say(whether(d.drafted(l.thresholds) || use > 1), only(v),
+			fmt.Sprintf("%s tokens come at once on average, and the p99 of gaps is %s times the median.", short(d.together), short(d.pace)),
+			in("tokens per event", d.perEvent, ""), in("gaps within a read", d.shared, ""), in("events of several tokens", d.several, ""), in("p99 ÷ p50 of gaps", d.pace, ""), in("MBU", use, ""))
 	})
+}
+
+// drafts is how tokens come at a level.
+type drafts struct {
+	perEvent, shared, several, pace float64
+	together                        float64 // tokens that come at once
+}
+
+func draftsOf(v *analysis.Level) drafts {
+	d := drafts{
+		perEvent: over(v, func(s *analysis.PointSummary) float64 { return s.EventsPerOutput }),
+		shared:   over(v, func(s *analysis.PointSummary) float64 { return s.SharedReads }),
+		several:  over(v, func(s *analysis.PointSummary) float64 { return s.Signs.MultiTokenEvents }),
+		pace:     over(v, func(s *analysis.PointSummary) float64 { return quotient(s.ICL.P99.Value, s.ICL.P50.Value) }),
+	}
+	d.together = quotient(d.perEvent, 1-d.shared)
+	return d
+}
+
+// drafted reports whether the tokens come as from drafts, under the thresholds of I32: several, but in
+// varying numbers, and at an even pace. Where most events share a read, gaps have no median and so no pace.
+func (d drafts) drafted(bars []Threshold) bool {
+	mixed := !(d.several > 0.95) || d.shared > 0.05
+	return d.together > bars[0].Value && d.together <= bars[1].Value && mixed && !(d.pace > bars[2].Value)
 }

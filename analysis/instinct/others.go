@@ -9,7 +9,7 @@ import (
 	"github.com/inferbook/inferbook/experiment"
 )
 
-// setting is what the rules that compare look at, beside the workload.
+// settings are what the rules that compare look at, beside the workload.
 var settings = []string{experiment.KeyGPUModel, experiment.KeyGPUCount, experiment.KeyRuntime, experiment.KeyModel, experiment.KeyPrecision, experiment.KeySettings}
 
 // twins visits the other experiments with the same workload, arrival and environment, except for
@@ -120,11 +120,9 @@ func lookTensorParallel(l *look) {
 		if !given(each) {
 			return
 		}
-		sentence := fmt.Sprintf("From %s (%s) to %s (%s) TPOT goes from %s to %s", plural(int(g), "GPU"), few.Experiment.Alias(), plural(int(h), "GPU"), many.Experiment.Alias(), span(before), span(after))
-		if h != 2*g {
-			sentence += ", for each doubling"
-		}
-		l.say(whether(each > l.limit("worth")), only(mine), sentence+fmt.Sprintf(" to %s of it.", percent(each)), in("GPUs before", g, ""), in("GPUs after", h, ""), in("TPOT ratio of a doubling", each, ""))
+		l.say(whether(each > l.limit("worth")), only(mine), fmt.Sprintf("A doubling of the GPUs leaves %s of TPOT: from %s (%s) to %s (%s) it goes from %s to %s.", percent(each),
+			plural(int(g), "GPU"), few.Experiment.Alias(), plural(int(h), "GPU"), many.Experiment.Alias(), span(before), span(after)),
+			in("GPUs before", g, ""), in("GPUs after", h, ""), in("TPOT ratio of a doubling", each, ""))
 	}, experiment.KeyGPUCount)
 }
 

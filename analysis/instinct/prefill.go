@@ -144,7 +144,8 @@ var promptHeavy = Rule{
 	look:    lookPromptHeavy,
 }
 
-// A level that is neither alone on the server nor above another one is left out: its TTFT may be a queue's.
+// A level that is neither alone on the server nor beside another one is left out, since its TTFT may be a
+// queue's; so is one whose stream came in one burst, which has no first token to see.
 func lookPromptHeavy(l *look) {
 	for i := range l.Curves {
 		c, seen := &l.Curves[i], 0
@@ -156,7 +157,7 @@ func lookPromptHeavy(l *look) {
 			}
 			seen++
 			ttft, e2e := over(v, meanTTFT), over(v, meanE2E)
-			if v.Load.Concurrency > 1 && seen == 1 && len(stepsOf(c)) == 0 || v.Load.Concurrency >= from || !given(ttft, e2e) {
+			if v.Load.Concurrency > 1 && seen == 1 && len(stepsOf(c)) == 0 || v.Load.Concurrency >= from || !given(ttft, e2e) || streaming(v) == analysis.StreamNone {
 				continue
 			}
 			part := quotient(ttft, e2e)

@@ -62,7 +62,8 @@ var jitter = Rule{
 			if given(held) {
 				sentence += fmt.Sprintf(", and %s of the gaps last about 40 or 200 ms", percent(held))
 			}
-			l.say(whether(p99 > l.limit("ratio")*p50 || held > l.limit("buffer")), only(v), sentence+".", in("p50 of gaps", p50, "ms"), in("p99 of gaps", p99, "ms"), in("gaps of 40 or 200 ms", held, ""))
+			drafted := draftsOf(v).drafted(l.Settings.Apply(draftBars))
+			l.say(whether(!drafted && (p99 > l.limit("ratio")*p50 || held > l.limit("buffer"))), only(v), sentence+".", in("p50 of gaps", p50, "ms"), in("p99 of gaps", p99, "ms"), in("gaps of 40 or 200 ms", held, ""))
 		})
 	},
 }
