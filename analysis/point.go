@@ -11,7 +11,7 @@ import (
 )
 
 // Collector computes the summary of one point from a stream of its samples. It
-// keeps a few numbers per request and four bytes per gap, and no sample.
+// keeps a few numbers per request, a count per distinct gap, and no sample.
 // It is not safe for concurrent use.
 type Collector struct {
 	point experiment.Point
@@ -94,11 +94,13 @@ func Summarise(p experiment.Point, samples iter.Seq2[experiment.Sample, error]) 
 // SummariseFor is [Summarise] with what was asked, see [NewCollectorFor].
 func SummariseFor(p experiment.Point, spec *experiment.Spec, samples iter.Seq2[experiment.Sample, error]) (PointSummary, error) {
 	c := NewCollectorFor(p, spec)
+	var one experiment.Sample // instead of one on the heap for each
 	for s, err := range samples {
 		if err != nil {
 			return PointSummary{}, fmt.Errorf("summarising point %s: %w", p.ID, err)
 		}
-		c.Add(&s)
+		one = s
+		c.Add(&one)
 	}
 	return c.Summary(), nil
 }
