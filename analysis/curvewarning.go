@@ -72,7 +72,7 @@ func curveWarnings(e *experiment.Experiment, c *Curve) []string {
 	if len(absent) > 0 {
 		out = append(out, fmt.Sprintf("The plan has %s, of which nothing was recorded.", list(absent)))
 	}
-	if loops := len(throughputs(c.Levels)); loops < fitLevels && e.Spec.Search == nil && !slices.ContainsFunc(c.Levels, func(l Level) bool { return !closed(l.Load) }) {
+	if loops := len(throughputs(c.Levels)); loops < shapeLevels && e.Spec.Search == nil && !slices.ContainsFunc(c.Levels, func(l Level) bool { return !closed(l.Load) }) {
 		out = append(out, fmt.Sprintf("%s cannot show a shape: knee, plateau and fit need three or more.", plural(len(c.Levels), "level")))
 	}
 	if i := slices.IndexFunc(c.Levels, func(l Level) bool { return l.Load.Open() }); i >= 0 && c.Levels[i].Oversaturated {

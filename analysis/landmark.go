@@ -6,8 +6,6 @@ import (
 	"math"
 	"slices"
 
-	"gonum.org/v1/gonum/stat"
-
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -20,8 +18,8 @@ const (
 	// AdmittedShare is the share of the offered requests under which B_run says
 	// that some of them wait.
 	AdmittedShare = 0.9
-	// fitLevels is the fewest levels that a line says something about.
-	fitLevels = 3
+	// shapeLevels is the fewest levels that have a shape.
+	shapeLevels = 3
 )
 
 // place is a level reduced to a load and one figure.
@@ -44,52 +42,6 @@ func places(levels []Level, of func(*Level) Estimate) []place {
 
 func throughputs(levels []Level) []place {
 	return places(levels, func(l *Level) Estimate { return l.OutputThroughput })
-}
-
-// fitTPOT fits the median TPOT below the admission limit, where each offered
-// request is in the batch.
-//
-// A line that starts below zero is none, since a step costs something even for
-// the first request; refused says so.
-func fitTPOT(levels []Level, limit *Landmark) (fit *LineFit, refused string) {
-	end := firstWaiting(levels)
-	if limit != nil {
-		end = min(end, limit.Load.Concurrency)
-	}
-	var xs, ys []float64
-	for _, p := range places(levels, func(l *Level) Estimate { return l.TPOTP50 }) {
-		if p.users < end {
-			xs, ys = append(xs, float64(p.users)), append(ys, p.value)
-		}
-	}
-	if len(xs) < fitLevels {
-		return nil, ""
-	}
-	alpha, beta := stat.LinearRegression(xs, ys, nil, false)
-	if alpha < 0 {
-		return nil, fmt.Sprintf("No line is fitted to TPOT: a straight line through these levels would start below zero, at %s ms, "+
-			"so TPOT does not grow in proportion to load here.", short(alpha))
-	}
-	fit = &LineFit{Alpha: alpha, Beta: beta, R2: 1, N: len(xs)}
-	if slices.Max(ys) > slices.Min(ys) { // else there is no variance to explain, and the line misses none of the points
-		fit.R2 = stat.RSquared(xs, ys, nil, alpha, beta)
-	}
-	return fit, ""
-}
-
-// firstWaiting is the load from which requests visibly wait to be admitted, also
-// where one level alone shows it, which is too little for an admission limit:
-// B_run is under 90 % of the load, and grew less than half as fast as the load
-// from the level before. Without the second part a workload that spends its time
-// on prompts, and so never decodes 90 % of its requests, would seem to wait.
-func firstWaiting(levels []Level) int {
-	ps := places(levels, func(l *Level) Estimate { return l.BRun })
-	for i := 1; i < len(ps); i++ {
-		if ps[i].value < AdmittedShare*float64(ps[i].users) && gain(ps[i-1], ps[i]) < 0.5 {
-			return ps[i].users
-		}
-	}
-	return math.MaxInt
 }
 
 // Gain is the relative growth of output throughput from one closed-loop level to a higher
@@ -135,7 +87,7 @@ func bought(share float64) string {
 
 func knee(levels []Level) *Landmark {
 	ps := throughputs(levels)
-	if len(ps) < fitLevels {
+	if len(ps) < shapeLevels {
 		return nil
 	}
 	// The line ends at the highest throughput: what a server loses past it

@@ -69,3 +69,10 @@ func (m *Machine) Sequences(length float64) float64 {
 	}
 	return max(0, n)
 }
+
+// Ridge is the arithmetic intensity in FLOP a byte from which arithmetic binds and not
+// memory: peak ÷ bandwidth (Williams, Waterman and Patterson, "Roofline", 2009).
+func (m *Machine) Ridge() float64 { return ratio(m.Peak, m.Bandwidth) }
+
+// replicas is how many engines share the load.
+func (m *Machine) replicas() float64 { return float64(max(1, m.Replicas)) }

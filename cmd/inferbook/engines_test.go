@@ -257,7 +257,9 @@ func TestEngines(t *testing.T) {
 			}
 			got := firedAt(instinct.Look(&c))
 			for _, f := range instinct.Look(&c) {
-				if strings.Contains(" I36 V12 I37 V10 ", f.Rule) { t.Logf("DBG %s %s %s: %s %v", f.Rule, f.State, places(f), f.Sentence, inputsText(f.Inputs)) }
+				if strings.Contains(" I36 V12 I37 V10 ", f.Rule) {
+					t.Logf("DBG %s %s %s: %s %v", f.Rule, f.State, places(f), f.Sentence, inputsText(f.Inputs))
+				}
 			}
 			for _, id := range slices.Sorted(maps.Keys(got)) {
 				t.Logf("%-20s %s  %s", g.name, id, strings.Join(got[id], " "))

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -119,16 +118,12 @@ func repeatsWord(n int) string {
 func (p *program) printLandmarks(c analysis.Curve) {
 	var lines []string
 	if f := c.Fit; f != nil {
-		sign := "+"
-		if f.Beta < 0 {
-			sign = "−"
-		}
-		lines = append(lines, fmt.Sprintf("TPOT ≈ %.2f ms %s %.3f ms × C  (R² %.3f, %d levels)", f.Alpha, sign, math.Abs(f.Beta), f.R2, f.N))
+		lines = append(lines, fmt.Sprintf("%s  (R² %.3f, %d levels)", f, f.R2, f.N))
 	}
 	for _, l := range []struct {
 		name string
 		mark *analysis.Landmark
-	}{{"knee", c.Knee}, {"plateau", c.Plateau}, {"admission limit", c.AdmissionLimit}, {"preemption", c.Preemption},
+	}{{"free batching ends", c.Free}, {"knee", c.Knee}, {"plateau", c.Plateau}, {"admission limit", c.AdmissionLimit}, {"preemption", c.Preemption},
 		{"highest stable rate", c.StableRate}, {"best goodput", c.BestGoodput}, {"SLO held up to", c.SLOCapacity}} {
 		if l.mark != nil {
 			line := fmt.Sprintf("%s at %s: %s", l.name, l.mark.Load, l.mark.Because)
@@ -136,6 +131,11 @@ func (p *program) printLandmarks(c analysis.Curve) {
 				line += "  [" + l.mark.Reading + "]"
 			}
 			lines = append(lines, line)
+		}
+	}
+	if c.Physics != nil {
+		for _, x := range c.Physics.Explained {
+			lines = append(lines, fmt.Sprintf("%s  [%s]", x.Sentence, x.Reading))
 		}
 	}
 	if len(lines) > 0 {

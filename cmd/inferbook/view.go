@@ -44,6 +44,10 @@ func loadView(ctx context.Context, nb *store.Notebook, e *experiment.Experiment)
 		v.Points = append(v.Points, s)
 	}
 	v.Curves, v.Search = analysis.NewCurves(e, v.Points), found(&e.Spec, v.Points)
+	machine := machineOf(e)
+	for i := range v.Curves {
+		v.Curves[i].Explain(machine)
+	}
 	if v.Curve = analysis.NewCurve(e, v.Points); len(v.Curves) > 0 {
 		v.Curve = v.Curves[0]
 	}
