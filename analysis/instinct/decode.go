@@ -3,8 +3,10 @@ package instinct
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/experiment"
 )
 
 var decodeLine = Rule{
@@ -24,7 +26,7 @@ var decodeLine = Rule{
 			if f == nil || float64(f.N) < l.limit("levels") {
 				continue
 			}
-			sentence := fmt.Sprintf("TPOT = %s + %s × C over %d levels (R² %.3f).", span(f.Alpha), span(f.Beta), f.N, f.R2)
+			sentence := fmt.Sprintf("%s over %d levels, c=%s to c=%s (R² %.3f).", f, f.N, short(f.From), short(f.To), f.R2)
 			l.say(whether(f.R2 >= l.limit("r2") && f.Beta > 0), nil, sentence, in("α", f.Alpha, "ms"), in("β", f.Beta, "ms a user"), in("R²", f.R2, ""), in("levels", float64(f.N), ""))
 		}
 	},
@@ -46,25 +48,21 @@ var freeBatching = Rule{
 func lookFreeBatching(l *look) {
 	for i := range l.Curves {
 		c := &l.Curves[i]
-		if c.Fit == nil {
+		f := c.Fit
+		if f == nil {
 			continue
 		}
-		double := c.Fit.Doubling()
-		inputs := []Input{in("α", c.Fit.Alpha, "ms"), in("β", c.Fit.Beta, "ms a user"), in("C*", double, "users")}
-		if !given(double) {
-			l.say(Silent, nil, "TPOT does not grow with load here, so it never doubles.", inputs...)
+		inputs := []Input{in("α", f.Alpha, "ms"), in("β", f.Beta, "ms a user"), in("C*", f.Double, "users"), in("C*, at least", f.DoubleLow, "users"), in("C*, at most", f.DoubleHigh, "users")}
+		if !given(f.Double) || f.BetaLow <= 0 {
+			l.say(Silent, nil, "TPOT does not grow measurably with load here, so these levels do not tell where it doubles.", inputs...)
 			continue
 		}
-		sentence := fmt.Sprintf("TPOT is twice its floor of %s at C* = %s users, and users are nearly free up to %s.", span(c.Fit.Alpha), short(double), short(l.limit("free")*double))
-		top := 0
-		for j := range c.Levels {
-			top = max(top, c.Levels[j].Load.Concurrency)
-		}
+		sentence := fmt.Sprintf("TPOT is twice its floor of %s at C* = %s users, and users are nearly free up to %s.", span(f.Alpha), short(f.Double), short(l.limit("free")*f.Double))
 		switch m := l.admission(c); {
-		case m != nil && m.Value < double:
+		case m != nil && m.Value < f.Double:
 			sentence += fmt.Sprintf(" The server never gets there: it decodes %s at once.", short(m.Value))
-		case float64(top) < double:
-			sentence += fmt.Sprintf(" That is beyond the highest load measured, c=%d, so the line is only extended.", top)
+		case f.To < f.Double:
+			sentence += fmt.Sprintf(" That is beyond c=%s, the highest load of the line, which is only extended.", short(f.To))
 		}
 		l.say(Fired, nil, sentence, inputs...)
 	}
@@ -84,47 +82,44 @@ var bandwidth = Rule{
 	look:    lookBandwidth,
 }
 
-// mbu is the utilisation at a level, NaN where it cannot be told.
-func (l *look) mbu(v *analysis.Level) (mbu, batch, context float64) {
+// physics holds the closed-loop levels of a curve against the data sheets, the lowest first.
+func (l *look) physics(c *analysis.Curve) []analysis.LevelPhysics {
 	if l.Machine == nil {
-		return math.NaN(), math.NaN(), math.NaN()
+		return nil
 	}
-	batch = max(1, v.BRun.Value/float64(max(1, l.Machine.Replicas)))
-	context = over(v, meanPrompt) + over(v, meanOutput)/2
-	return l.Machine.MBU(over(v, meanTPOT), batch, context), batch, context
+	under := *c
+	under.Explain(l.Machine)
+	return slices.DeleteFunc(under.Physics.Levels, func(p analysis.LevelPhysics) bool { return p.Load.Rate > 0 || !p.MBU.Known() })
 }
 
 func lookBandwidth(l *look) {
-	l.lowest(func(c *analysis.Curve, v *analysis.Level) {
-		use, batch, context := l.mbu(v)
-		if !given(use) {
-			return
+	for i := range l.Curves {
+		c := &l.Curves[i]
+		levels := l.physics(c)
+		if len(levels) == 0 {
+			continue
 		}
-		for i := range c.Levels { // one beyond the data sheet is the finding, wherever it is
-			if u, b, ctx := l.mbu(&c.Levels[i]); closedLoop(&c.Levels[i]) && u > max(use, l.limit("high")) {
-				v, use, batch, context = &c.Levels[i], u, b, ctx
+		p := levels[0]
+		for _, q := range levels { // one beyond the data sheet is the finding, wherever it is
+			if q.MBU.Value > max(p.MBU.Value, l.limit("high")) {
+				p = q
 			}
 		}
-		sentence := fmt.Sprintf("A step of %s takes %s and reads %s of weights and keys: %s of the bandwidth", plural(int(math.Round(batch)), "request"),
-			span(over(v, meanTPOT)), gigabytes(l.Machine.ActiveBytes+batch*context*l.Machine.KVPerToken), percent(use))
-		odd := true
+		v, _ := c.Level(p.Load)
+		sentence := fmt.Sprintf("A step takes %s, and what it reads of weights and keys would take %s at full bandwidth: %s of it is used", span(v.TPOTP50.Value), span(p.Floor), percent(p.MBU.Value))
+		severity := Warning
 		switch {
-		case use > l.limit("high"):
+		case p.MBU.Value > l.limit("high"):
 			sentence += ", more than there is: the model, its precision or the GPU is not the one recorded, or several tokens come from a step."
-		case use < l.limit("low"):
+		case p.MBU.Value < l.limit("low"):
 			sentence += ": something other than memory takes the time, such as the host, launching kernels, or communication."
 		default:
-			odd, sentence = false, sentence+", as usual for decoding: memory bandwidth binds."
+			severity, sentence = Note, sentence+", as usual for decoding: memory bandwidth binds."
 		}
-		severity := Note
-		if odd {
-			severity = Warning
-		}
-		l.sayAs(severity, Fired, only(v), sentence, in("MBU", use, ""), in("TPOT", over(v, meanTPOT), "ms"), in("batch", batch, "requests"), in("context", context, "tokens"), in("bandwidth", l.Machine.Bandwidth/1e9, "GB/s"))
-	})
+		l.sayAs(severity, Fired, []experiment.Load{p.Load}, sentence, in("MBU", p.MBU.Value, ""), in("TPOT", v.TPOTP50.Value, "ms"), in("batch", p.Batch, "requests"),
+			in("context", p.Context, "tokens"), in("bandwidth", l.Machine.Bandwidth/1e9, "GB/s"))
+	}
 }
-
-func gigabytes(bytes float64) string { return short(bytes/1e9) + " GB" }
 
 var contextGrowth = Rule{
 	ID: "I30", Title: "Tokens slow down as the context grows", Section: Helps, Severity: Note,
@@ -165,9 +160,11 @@ var speculation = Rule{
 }
 
 func lookSpeculation(l *look) {
-	l.lowest(func(_ *analysis.Curve, v *analysis.Level) {
-		d := draftsOf(v)
-		use, _, _ := l.mbu(v)
+	l.lowest(func(c *analysis.Curve, v *analysis.Level) {
+		d, use := draftsOf(v), math.NaN()
+		if p := l.physics(c); len(p) > 0 {
+			use = p[0].MBU.Value
+		}
 		if !given(d.together) {
 			return
 		}

@@ -24,43 +24,24 @@ var memoryLimit = Rule{
 	look:       lookMemoryLimit,
 }
 
-// room is what the memory of all engines holds at an admission limit. It is a range: a server that sets
-// memory aside for a whole request holds as many as are I + N tokens long, one that gives memory
-// as tokens come about as many as are I + N/2 tokens long.
-type room struct {
-	limit          *analysis.Landmark
-	prompt, output float64 // tokens
-	whole, growing float64 // sequences
-	cap            float64 // on sequences, as the server says; 0 or NaN = it does not
-}
-
-// room gives false where no limit was reached, or nothing is known of the machine.
-func (l *look) room(c *analysis.Curve) (r room, ok bool) {
-	r.limit = l.admission(c)
-	if r.limit == nil || l.Machine == nil {
-		return r, false
+// capacity holds the admission limit of I18 against what the memory of all engines has room for; nil
+// where no limit was reached, or too little is known of the machine.
+func (l *look) capacity(c *analysis.Curve) *analysis.Capacity {
+	if l.Machine == nil {
+		return nil
 	}
-	v, _ := c.Level(r.limit.Load)
-	r.prompt, r.output = over(v, meanPrompt), over(v, meanOutput)
-	engines := float64(max(1, l.Machine.Replicas))
-	r.whole, r.growing = engines*l.Machine.Sequences(r.prompt+r.output), engines*l.Machine.Sequences(r.prompt+r.output/2)
-	r.cap = engines * l.Machine.MaxSequences
-	return r, given(r.whole, r.growing)
+	under := *c
+	under.AdmissionLimit = l.admission(c)
+	under.Explain(l.Machine)
+	return under.Physics.Capacity
 }
 
-// binds reports whether the memory explains the limit, under the thresholds of I19.
-func (r room) binds(bars []Threshold) bool {
-	return r.limit.Value >= bars[0].Value*r.whole && r.limit.Value <= bars[1].Value*r.growing && !r.capped(bars)
-}
-
-// capped reports whether the server's own cap is reached well before its memory is full.
-func (r room) capped(bars []Threshold) bool {
-	return r.cap > 0 && r.limit.Value > 0.95*r.cap && r.cap < bars[0].Value*r.growing
-}
-
-func (l *look) memoryBinds(c *analysis.Curve) bool {
-	r, ok := l.room(c)
-	return ok && r.binds(l.Settings.Apply(memoryBars))
+// memoryBinds reports whether the memory explains a limit, under the thresholds of I19. The room is a
+// range: a server that sets memory aside for a whole request holds as many as are I + N tokens long,
+// one that gives memory as tokens come about as many as are I + N/2 tokens long.
+func (l *look) memoryBinds(k *analysis.Capacity) bool {
+	bars := l.Settings.Apply(memoryBars)
+	return k != nil && k.By != analysis.LimitSequences && k.Running >= bars[0].Value*k.Whole && k.Running <= bars[1].Value*k.Mean
 }
 
 func lookMemoryLimit(l *look) {
@@ -69,32 +50,32 @@ func lookMemoryLimit(l *look) {
 		if len(stepsOf(c)) == 0 || l.Machine == nil {
 			continue
 		}
-		if l.admission(c) == nil {
+		limit := l.admission(c)
+		if limit == nil {
 			l.say(Silent, nil, "No admission limit was reached, so the memory did not bind at these loads.")
 			continue
 		}
-		r, ok := l.room(c)
-		if !ok {
+		k := l.capacity(c)
+		if k == nil {
 			continue
 		}
-		b := r.limit.Value
-		sentence := fmt.Sprintf("The server decodes %s requests at once, and its memory holds %s of %s tokens beside the weights", short(b), short(r.whole), short(r.prompt+r.output))
-		if r.growing > 1.05*r.whole {
-			sentence += fmt.Sprintf(" (%s at the mean length while decoding)", short(r.growing))
+		sentence := fmt.Sprintf("The server decodes %s requests at once, and its memory holds %s of full length beside the weights", short(k.Running), short(k.Whole))
+		if k.Mean > 1.05*k.Whole {
+			sentence += fmt.Sprintf(", or %s of their mean length while they decode", short(k.Mean))
 		}
+		most := float64(max(1, l.Machine.Replicas)) * l.Machine.MaxSequences
 		switch {
-		case r.binds(l.thresholds):
+		case l.memoryBinds(k):
 			sentence += ": KV memory sets the limit."
-		case r.capped(l.thresholds):
-			sentence += fmt.Sprintf(": its own cap of %s sequences is reached first.", short(r.cap))
-		case b < r.whole:
+		case k.By == analysis.LimitSequences:
+			sentence += fmt.Sprintf(": its own cap of %s sequences is reached first.", short(most))
+		case k.Running < k.Whole:
 			sentence += ": memory for more is left, so a cap on sequences is the likelier limit."
 		default:
 			sentence += ": more run than fit, so the model, its precision or the GPU is not the one recorded."
 		}
-		l.say(whether(r.binds(l.thresholds)), loadsFrom(c, r.limit.Load), sentence,
-			in("B_run", b, "requests"), in("mean prompt", r.prompt, "tokens"), in("mean output", r.output, "tokens"),
-			in("sequences of full length", r.whole, ""), in("sequences of mean length", r.growing, ""), in("cap on sequences", r.cap, ""))
+		l.say(whether(l.memoryBinds(k)), loadsFrom(c, limit.Load), sentence, in("B_run", k.Running, "requests"),
+			in("sequences of full length", k.Whole, ""), in("sequences of mean length", k.Mean, ""), in("cap on sequences", most, ""))
 	}
 }
 

@@ -146,7 +146,7 @@ func (l *look) lookClamped(c *analysis.Curve) {
 		rates, loads = append(rates, v.RequestRate.Value), append(loads, v.Load)
 	}
 	rate := mean(rates)
-	if len(rates) < 3 || !nearRound(rate, l.limit("round")) || l.waitingFrom(c) > loads[0].Concurrency || l.memoryBinds(c) {
+	if len(rates) < 3 || !nearRound(rate, l.limit("round")) || l.waitingFrom(c) > loads[0].Concurrency || l.memoryBinds(l.capacity(c)) {
 		return
 	}
 	l.say(Fired, loads, fmt.Sprintf("The rate stays at %s requests a second (%s a minute), a round number, while requests wait.", short(rate), short(60*rate)),

@@ -115,8 +115,8 @@ func lookPopulations(l *look) {
 		}
 		inputs := []Input{in("bimodality of TTFT", ttft, ""), in("spread of ln TTFT", wide, ""), in("bimodality of TPOT", tpot, ""), in("spread of ln TPOT", broad, ""),
 			count("models that answered", models), count("fingerprints", prints)}
-		two := func(bimodality, spread float64) bool {
-			return bimodality > l.limit("bimodal") && spread > l.limit("spread")
+		two := func(bimodality, spread float64, name string) bool {
+			return bimodality > l.limit("bimodal") && spread > l.limit(name)
 		}
 		switch {
 		case models > asked || prints > 1:

@@ -267,6 +267,8 @@ func seeLittle(l *look, s *analysis.PointSummary) sight {
 		return apart("A queue that grows has no mean latency to agree with.")
 	case failing(s):
 		return missing(manyFailed)
+	case closed(s) && !math.IsNaN(s.IdentityRatio) && !pauses(l.spec()) && s.MeanInflight >= 0.95*float64(s.Point.Load.Concurrency):
+		return apart("All users have a request in flight, so that the closed loop's identity (I08) asks the same.")
 	case math.IsNaN(off):
 		return missing("It needs a request rate, a mean latency and the requests in flight, and one of them is not known.")
 	case math.Abs(off) > l.limit("off"):

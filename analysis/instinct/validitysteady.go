@@ -87,7 +87,7 @@ func seeWarmup(l *look, s *analysis.PointSummary) sight {
 		return missing("There are no requests after the first ones to compare them with.")
 	}
 	ratio := g.EarlyTTFT / g.LaterTTFT
-	sure := l.limit("errors") * spread(s.TTFT) * math.Sqrt(1/early+1/later)
+	sure := l.limit("errors") * spread(s.TTFT) * math.Sqrt((1/early+1/later)*alike(s))
 	if ratio > l.limit("ratio") && g.EarlyTTFT-g.LaterTTFT > sure {
 		return fired(ratio, "The first %.0f measured requests have a mean TTFT of %s ms and the others %s ms (%s times): warm-up is among what was measured.",
 			early, short(g.EarlyTTFT), short(g.LaterTTFT), short(ratio)).of(inputs...)
@@ -102,6 +102,15 @@ func changes(a experiment.Arrival) bool {
 		return true
 	}
 	return false
+}
+
+// alike is about how many requests of a point tell the same of the server's state: in an open loop
+// those in flight together wait in one queue. A closed loop's load does not change.
+func alike(s *analysis.PointSummary) float64 {
+	if s.Point.Load.Rate > 0 && s.MeanInflight > 0 {
+		return 1 + s.MeanInflight
+	}
+	return 1
 }
 
 // leastEnds is the fewest requests within a window whose halves can be told apart.
@@ -148,10 +157,10 @@ func seeHalves(l *look, s *analysis.PointSummary) sight {
 	}
 	var parts []string
 	weight := 0.0
-	if size := math.Abs(halves); size > l.limit("halves") && size > l.limit("errors")*halvesError(s) {
+	if size := math.Abs(g.SecondHalf-g.FirstHalf) / ((g.FirstHalf + g.SecondHalf) / 2); size > l.limit("halves") && size > l.limit("errors")*halvesError(s) {
 		weight = size
 		parts = append(parts, fmt.Sprintf("the second half of the window has %s %s throughput than the first (%s and %s tok/s)",
-			percent(size), moreOrLess(halves, "more", "less"), short(g.SecondHalf), short(g.FirstHalf)))
+			percent(math.Abs(halves)), moreOrLess(halves, "more", "less"), short(g.SecondHalf), short(g.FirstHalf)))
 	}
 	if math.Abs(g.TTFTSlopeT) > l.limit("t") && math.Abs(thirds) > l.limit("drift") {
 		weight = math.Max(weight, math.Abs(thirds))
@@ -217,7 +226,7 @@ func seeDrift(l *look, s *analysis.PointSummary) sight {
 			continue
 		}
 		looked++
-		sure := l.limit("errors") * spread(d.of) * math.Sqrt(6/float64(s.OK))
+		sure := l.limit("errors") * spread(d.of) * math.Sqrt(6/float64(s.OK)*alike(s))
 		if math.Abs(off) > l.limit("drift") && math.Abs(d.last-d.first) > sure {
 			weight = math.Max(weight, math.Abs(off))
 			parts = append(parts, fmt.Sprintf("%s is %s %s in the last third than in the first (%s and %s ms)",

@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -36,7 +34,8 @@ func (p *program) printResult(v *view) {
 	}
 	p.printInstrument(v)
 	p.printFailures(v.Failures)
-	p.printWarnings(v)
+	p.printVerdict(v)
+	p.printLimits(v)
 }
 
 // printBarren prints a run in which nothing succeeded: what was tried, and no
@@ -47,6 +46,7 @@ func (p *program) printBarren(v *view) {
 	for _, c := range v.Curves {
 		p.printLevels(c, &e.Spec)
 	}
+	p.printVerdict(v)
 }
 
 // workloadLine says in one line what was asked.
@@ -140,63 +140,6 @@ func (p *program) printLandmarks(c analysis.Curve) {
 	}
 	if len(lines) > 0 {
 		fmt.Fprintf(p.out, "\n%s\n", strings.Join(lines, "\n"))
-	}
-}
-
-// digits are what differs between the same warning at two levels.
-var digits = regexp.MustCompile(`[0-9][0-9.,]*`)
-
-// printWarnings prints every warning once. Warnings that differ only in their
-// numbers are one: the first is printed, with the levels that it concerns.
-func (p *program) printWarnings(v *view) {
-	type warning struct {
-		text   string
-		levels []string
-	}
-	var list []*warning
-	known := map[string]*warning{}
-	add := func(level, text string) {
-		shape := digits.ReplaceAllString(text, "#")
-		w := known[shape]
-		if w == nil {
-			w = &warning{text: text}
-			known[shape] = w
-			list = append(list, w)
-		}
-		if level != "" && !slices.Contains(w.levels, level) {
-			w.levels = append(w.levels, level)
-		}
-	}
-	for _, text := range v.Warnings {
-		add("", text)
-	}
-	levels := 0
-	for _, c := range v.Curves {
-		for _, text := range c.Warnings {
-			add("", text)
-		}
-		levels += len(c.Levels)
-		for _, l := range c.Levels {
-			for _, pt := range l.Points {
-				for _, text := range pt.Warnings {
-					add(l.Load.String(), text)
-				}
-			}
-		}
-	}
-	if len(list) == 0 {
-		return
-	}
-	fmt.Fprintf(p.out, "\n%s\n", p.bold("What this cannot support"))
-	for _, w := range list {
-		switch n := len(w.levels); {
-		case n == 0 || n == 1 && levels == 1:
-			fmt.Fprintf(p.out, "  · %s\n", w.text)
-		case n == 1:
-			fmt.Fprintf(p.out, "  · %s: %s\n", w.levels[0], w.text)
-		default:
-			fmt.Fprintf(p.out, "  · %s: %s (and likewise at %s)\n", w.levels[0], w.text, strings.Join(w.levels[1:], ", "))
-		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/analysis/instinct"
 	"github.com/inferbook/inferbook/experiment"
 	"github.com/inferbook/inferbook/experiment/store"
 )
@@ -23,7 +24,11 @@ type view struct {
 	Search   *analysis.SearchResult
 	Notes    []experiment.Note
 	Failures []failure
-	// Warnings concern the experiment as a whole.
+	// Settings are the person's changes to the rules, and Findings what the rules about
+	// validity say under them.
+	Settings instinct.Settings
+	Findings []instinct.Finding
+	// Warnings concern the record of the experiment as a whole.
 	Warnings []string
 }
 
@@ -63,19 +68,22 @@ func loadView(ctx context.Context, nb *store.Notebook, e *experiment.Experiment)
 	if f := e.Environment.Get(experiment.KeyDialect); f.Source == experiment.Detected {
 		v.Warnings = append(v.Warnings, f.Value)
 	}
-	switch e.Status {
-	case experiment.Interrupted:
-		if v.endedBy() != "" {
-			break // the point says why
-		}
-		v.Warnings = append(v.Warnings, "this run was interrupted: its points hold what had been measured until then")
-	case experiment.Failed:
-		v.Warnings = append(v.Warnings, "this run failed: its points hold what had been measured until then")
-	case experiment.Running:
-		v.Warnings = append(v.Warnings, "this run is still going on")
+	if v.Settings, err = nb.RuleSettings(ctx); err != nil {
+		return nil, err
 	}
+	c := caseOf(v)
+	v.Findings = instinct.Validate(&c)
 	return v, nil
 }
+
+// caseOf is what rules look at in a view: the experiment and its curves under the
+// person's settings. What else is known, of hardware and of other experiments, is for the caller to add.
+func caseOf(v *view) instinct.Case {
+	return instinct.Case{Experiment: v.Experiment, Curves: v.Curves, Settings: v.Settings}
+}
+
+// verdict says whether the experiment as a whole can be believed.
+func (v *view) verdict() instinct.Verdict { return instinct.Judge(v.Findings, nil) }
 
 // endedBy is the limit that ended the run; empty = none did.
 func (v *view) endedBy() experiment.EarlyEnd {
@@ -135,12 +143,16 @@ type runView struct {
 	Search     *analysis.SearchResult  `json:"search"`
 	Notes      []experiment.Note       `json:"notes"`
 	Failures   []failure               `json:"failures"`
+	Verdict    instinct.Verdict        `json:"verdict"`
+	Verdicts   []instinct.LevelVerdict `json:"verdicts"`
+	Findings   []instinct.Finding      `json:"findings"`
 	Warnings   []string                `json:"warnings"`
 }
 
 func (v *view) runView() runView {
 	r := runView{document: document{"inferbook.show/1"}, Experiment: v.Experiment, Alias: v.Experiment.Alias(),
-		Points: v.Points, Curve: v.Curve, Curves: v.Curves, Search: v.Search, Notes: v.Notes, Failures: v.Failures, Warnings: v.Warnings}
+		Points: v.Points, Curve: v.Curve, Curves: v.Curves, Search: v.Search, Notes: v.Notes, Failures: v.Failures, Warnings: v.Warnings,
+		Verdict: v.verdict(), Verdicts: instinct.Verdicts(v.Findings), Findings: v.Findings}
 	for _, s := range v.Points {
 		r.Seed = append(r.Seed, s.SeedJSON())
 	}

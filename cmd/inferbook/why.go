@@ -124,12 +124,8 @@ func whyCase(ctx context.Context, nb *store.Notebook, v *view) (instinct.Case, e
 
 // aloneCase is the case of one experiment without the others.
 func aloneCase(ctx context.Context, nb *store.Notebook, v *view) (instinct.Case, error) {
-	one := instinct.Case{Experiment: v.Experiment, Curves: v.Curves, Machine: machineOf(v.Experiment)}
-	settings, err := nb.RuleSettings(ctx)
-	if err != nil {
-		return one, err
-	}
-	one.Settings = settings
+	one := caseOf(v)
+	one.Machine = machineOf(v.Experiment)
 	if gpu := v.Experiment.Environment.Get(experiment.KeyGPUModel); gpu.Source != experiment.UnknownValue {
 		prices, err := nb.Prices(ctx, gpu.Value)
 		if err != nil {
