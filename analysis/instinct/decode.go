@@ -180,6 +180,8 @@ type drafts struct {
 	together                        float64 // tokens that come at once
 }
 
+// draftsOf counts the tokens of an event, and the events of a read. Where most gaps are nothing, events come
+// together although they have an arrival each: as many as the mean gap goes into the long ones.
 func draftsOf(v *analysis.Level) drafts {
 	d := drafts{
 		perEvent: over(v, func(s *analysis.PointSummary) float64 { return s.EventsPerOutput }),
@@ -188,6 +190,10 @@ func draftsOf(v *analysis.Level) drafts {
 		pace:     over(v, func(s *analysis.PointSummary) float64 { return quotient(s.ICL.P99.Value, s.ICL.P50.Value) }),
 	}
 	d.together = quotient(d.perEvent, 1-d.shared)
+	if over(v, func(s *analysis.PointSummary) float64 { return s.ICL.P50.Value }) == 0 {
+		d.shared = max(d.shared, 0.5)
+		d.together = d.perEvent * over(v, func(s *analysis.PointSummary) float64 { return quotient(s.ICL.P99.Value, s.ICL.Mean) })
+	}
 	return d
 }
 

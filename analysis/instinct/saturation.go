@@ -92,12 +92,16 @@ func lookOverload(l *look) {
 		slope := over(v, func(s *analysis.PointSummary) float64 { return s.InflightSlope })
 		p := over(v, func(s *analysis.PointSummary) float64 { return s.InflightSlopeP })
 		served := quotient(v.RequestRate.Value, v.AchievedRate.Value)
-		if !given(slope, p, served) && !v.Oversaturated {
+		if !given(slope, p) && !v.Oversaturated {
 			return
 		}
 		rising := slope > 0 && (p < l.limit("p") || served < l.limit("share") && p < l.limit("weak"))
-		l.say(whether(v.Oversaturated || rising), only(v), fmt.Sprintf("%s requests a second arrive and %s end (%s), and the number in flight changes by %s a second (p %s).",
-			short(v.AchievedRate.Value), short(v.RequestRate.Value), percent(served), short(slope), short(p)),
+		ends := "none end in time"
+		if given(served) {
+			ends = fmt.Sprintf("%s end (%s)", short(v.RequestRate.Value), percent(served))
+		}
+		l.say(whether(v.Oversaturated || rising), only(v), fmt.Sprintf("%s requests a second arrive and %s, and the number in flight changes by %s a second (p %s).",
+			short(v.AchievedRate.Value), ends, short(slope), short(p)),
 			in("in-flight slope", slope, "req/s"), in("p", p, ""), in("served share", served, ""))
 	})
 	if !open && len(l.Curves) > 0 {
