@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"gonum.org/v1/gonum/stat"
-
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -16,7 +14,6 @@ import (
 type evidence struct {
 	seed    maphash.Seed // of the numbers that stand for texts
 	first   opener
-	answers []answer
 	written []emission
 	warmed  map[uint64]struct{} // prompts of requests that were sent before the measured ones
 	models  map[string]struct{}
@@ -42,17 +39,54 @@ type opener struct {
 	ttft float64
 }
 
-// answer is what a measured, successful request shows. A time is in milliseconds
-// and NaN where there is none; a count may be Unknown, a text's number is 0 where there is no hash.
-type answer struct {
-	sent            experiment.Instant
-	seq             int
-	ttft, tpot, e2e float64
-	empty           float64 // from the first event to the first with text
-	growth          float64 // of its gaps, NaN for too few
-	longest         float64 // gap
-	prompt, output  int32
-	asked, told     uint64 // prompt and answer
+// request is what a measured request shows. A time is in milliseconds and NaN where there is
+// none; a count may be Unknown, a text's number is 0 where there is no hash. Of one
+// that failed there is only how late it was sent.
+type request struct {
+	sent          experiment.Instant
+	seq           int
+	latencies     [8]float64 // one for each of sampleMetrics, in its order
+	empty         float64    // from the first event to the first with text
+	growth        float64    // of its gaps, NaN for too few
+	longest       float64    // gap
+	prompt        int32
+	output        int32
+	asked, answer uint64 // prompt and answer
+}
+
+// The places of latencies.
+var placeTTFT, placeE2E, placeTPOT = metricPlace("ttft"), metricPlace("e2e"), metricPlace("tpot")
+
+func metricPlace(metric string) int {
+	return slices.IndexFunc(sampleMetrics, func(m Metric) bool { return m.Name == metric })
+}
+
+func (r *request) ttft() float64 { return r.latencies[placeTTFT] }
+func (r *request) e2e() float64  { return r.latencies[placeE2E] }
+func (r *request) tpot() float64 { return r.latencies[placeTPOT] }
+
+// request takes down a measured request.
+func (v *evidence) request(s *experiment.Sample) request {
+	nan := math.NaN()
+	r := request{sent: s.Sent, seq: s.Seq, empty: nan, growth: nan, longest: nan, prompt: experiment.Unknown, output: experiment.Unknown}
+	for i := range sampleMetrics {
+		r.latencies[i] = nan
+		if of := sampleMetrics[i].Of; of != nil {
+			r.latencies[i], _ = of(s)
+		}
+	}
+	if s.Outcome != experiment.OK {
+		return r
+	}
+	r.empty, _ = between(s, s.FirstEvent, s.FirstText())
+	r.growth = gapGrowth(s.Gaps)
+	if len(s.Gaps) > 0 {
+		r.longest = float64(slices.Max(s.Gaps).Duration()) / 1e6
+	}
+	r.prompt, r.output = int32(s.PromptTokens), int32(outputTokens(s))
+	r.asked, r.answer = v.number(s.PromptHash), v.number(s.OutputHash)
+	v.addOK(s, &r)
+	return r
 }
 
 // add takes a request of any phase that was sent.
@@ -87,18 +121,7 @@ func (v *evidence) number(text string) uint64 {
 }
 
 // addOK takes a measured request that ended well.
-func (v *evidence) addOK(s *experiment.Sample) {
-	nan := math.NaN()
-	a := answer{sent: s.Sent, seq: s.Seq, ttft: nan, tpot: nan, e2e: nan, empty: nan, growth: gapGrowth(s.Gaps), longest: nan,
-		prompt: int32(s.PromptTokens), output: int32(outputTokens(s)), asked: v.number(s.PromptHash), told: v.number(s.OutputHash)}
-	a.ttft, _ = ttft(s)
-	a.tpot, _ = tpot(s)
-	a.e2e, _ = e2e(s)
-	a.empty, _ = between(s, s.FirstEvent, s.FirstText())
-	if len(s.Gaps) > 0 {
-		a.longest = float64(slices.Max(s.Gaps).Duration()) / 1e6
-	}
-	v.answers = append(v.answers, a)
+func (v *evidence) addOK(s *experiment.Sample, r *request) {
 	v.kept.add(s)
 	if s.Model != "" {
 		v.models[s.Model] = struct{}{}
@@ -116,11 +139,11 @@ func (v *evidence) addOK(s *experiment.Sample) {
 			v.several++
 		}
 	}
-	if tokens >= rushedTokens && a.ttft >= rushedShare*a.e2e {
+	if tokens >= rushedTokens && r.ttft() >= rushedShare*r.e2e() {
 		v.rushed++
 	}
 	// What tpot is made of is left out of the identity where it is not the plain count.
-	if off := math.Abs(a.e2e-a.ttft-a.tpot*float64(a.output-1)) / a.e2e; finite(off) && !(off <= v.identity) {
+	if off := math.Abs(r.e2e()-r.ttft()-r.tpot()*float64(r.output-1)) / r.e2e(); finite(off) && !(off <= v.identity) {
 		v.identity = off
 	}
 }
@@ -128,71 +151,50 @@ func (v *evidence) addOK(s *experiment.Sample) {
 const (
 	rushedTokens = 20
 	rushedShare  = 0.9
-	// growingGaps is how many gaps a stream needs for its growth to be told.
-	growingGaps = 20
 	// stallFactor times the median gap, and stallFloor in ms, are what a gap must exceed to be a stall:
 	// beyond what another request's prefill does to a stream in a server that splits prefills.
 	stallFactor, stallFloor = 10, 250.0
 	slowFactor              = 5
-	// spreadBar is the coefficient of variation of a length from which a latency can be regressed on it.
-	spreadBar = 0.1
-	// togetherBar is the correlation from which two lengths cannot be told apart.
-	togetherBar = 0.9
-	// trendBatches is how many means a trend is looked for in.
-	trendBatches = 30
 )
-
-// gapGrowth is the least-squares slope of the gaps over their place × (gaps − 1) ÷ their mean.
-func gapGrowth(gaps []experiment.Gap) float64 {
-	n := len(gaps)
-	if n < growingGaps {
-		return math.NaN()
-	}
-	sum, moment := 0.0, 0.0
-	for i, gap := range gaps {
-		us := float64(gap.Duration()) / 1e3
-		sum += us
-		moment += float64(i) * us
-	}
-	k := float64(n)
-	slope := (moment - sum*(k-1)/2) / (k * (k*k - 1) / 12)
-	return ratio(slope*(k-1)*k, sum)
-}
 
 // signs gives the evidence. The summary has its latencies already.
 func (c *Collector) signs(s *PointSummary, from, to experiment.Instant) Signs {
 	v := &c.evidence
-	slices.SortFunc(v.answers, func(a, b answer) int { return cmp.Or(cmp.Compare(a.sent, b.sent), cmp.Compare(a.seq, b.seq)) })
-	prompt, output := v.column(func(a *answer) float64 { return known(int(a.prompt)) }), v.column(func(a *answer) float64 { return known(int(a.output)) })
-	first, took := v.column(func(a *answer) float64 { return a.ttft }), v.column(func(a *answer) float64 { return a.e2e })
+	prompt, output := c.column(func(r *request) float64 { return known(int(r.prompt)) }), c.column(func(r *request) float64 { return known(int(r.output)) })
+	first, took := c.column((*request).ttft), c.column((*request).e2e)
 	asked := &c.workload.asked
 	g := Signs{
-		ColdTTFT: v.first.ttft, EmptyStart: median(v.column(func(a *answer) float64 { return a.empty })),
+		ColdTTFT: v.first.ttft, EmptyStart: median(c.column(func(r *request) float64 { return r.empty })),
 		HiddenReasoning: v.hidden, RateLimited: v.limited, Models: len(v.models), Fingerprints: len(v.prints),
 		OutputCV: c.workload.output.variation(), PromptCV: c.workload.prompt.variation(),
 		PromptAsked: asked.prompt, PromptCounted: asked.count, OutputsAsked: asked.outputs,
 		OffLength: ratio(float64(asked.off), float64(asked.outputs)), Stopped: c.workload.stops,
-		GapGrowth: mean(some(v.column(func(a *answer) float64 { return a.growth }))), MultiTokenEvents: ratio(float64(v.several), float64(v.events)),
+		GapGrowth: mean(some(c.column(func(r *request) float64 { return r.growth }))), MultiTokenEvents: ratio(float64(v.several), float64(v.events)),
 		Bursts: c.streams.bursts, Streams: c.streams.long, Rushed: v.rushed,
 		IdentityError: v.identity, Answers: v.kept.list(),
 	}
 	g.TTFTBimodality, g.TTFTSpread = peaks(first)
-	g.TPOTBimodality, g.TPOTSpread = peaks(v.column(func(a *answer) float64 { return a.tpot }))
+	g.TPOTBimodality, g.TPOTSpread = peaks(c.column((*request).tpot))
 	g.EmptyStartShare = ratio(g.EmptyStart, s.TTFT.P50.Value)
 	g.FirstHalf, g.SecondHalf = halves(v.written, from, to, s.EventsPerOutput)
 	c.trends(&g)
-	v.texts(&g)
+	c.texts(&g)
 	c.pauses(&g, s)
 	g.TTFTAtZero, g.TTFTPerPrompt, g.TTFTPromptR2 = overLength(prompt, first)
 	g.E2EPerOutput, g.E2EPerPrompt = overLengths(output, prompt, took)
 	return g
 }
 
-// column gives one number of each answer, in the order in which they were sent.
-func (v *evidence) column(of func(*answer) float64) []float64 {
-	out := make([]float64, len(v.answers))
-	for i := range v.answers {
-		out[i] = of(&v.answers[i])
+// sort puts the measured requests in the order in which they were sent.
+func (c *Collector) sort() {
+	slices.SortFunc(c.requests, func(a, b request) int { return cmp.Or(cmp.Compare(a.sent, b.sent), cmp.Compare(a.seq, b.seq)) })
+}
+
+// column gives one number of each measured request, in their order.
+func (c *Collector) column(of func(*request) float64) []float64 {
+	out := make([]float64, len(c.requests))
+	for i := range c.requests {
+		out[i] = of(&c.requests[i])
 	}
 	return out
 }
@@ -213,13 +215,13 @@ func median(values []float64) float64 {
 // trends fills in what changes from the first requests to the last.
 func (c *Collector) trends(g *Signs) {
 	var sent, first, pace []float64 // s, ms
-	for i := range c.evidence.answers {
-		a := &c.evidence.answers[i]
-		if !math.IsNaN(a.ttft) {
-			sent, first = append(sent, a.sent.Sub(0).Seconds()), append(first, a.ttft)
+	for i := range c.requests {
+		r := &c.requests[i]
+		if !math.IsNaN(r.ttft()) {
+			sent, first = append(sent, r.sent.Sub(0).Seconds()), append(first, r.ttft())
 		}
-		if !math.IsNaN(a.tpot) {
-			pace = append(pace, a.tpot)
+		if !math.IsNaN(r.tpot()) {
+			pace = append(pace, r.tpot())
 		}
 	}
 	third := func(v []float64) (float64, float64) { return mean(v[:len(v)/3]), mean(v[len(v)-len(v)/3:]) }
@@ -238,30 +240,30 @@ func (c *Collector) trends(g *Signs) {
 }
 
 // texts fills in what prompts and answers have in common.
-func (v *evidence) texts(g *Signs) {
-	type pair struct{ asked, told uint64 }
+func (c *Collector) texts(g *Signs) {
+	type pair struct{ asked, answer uint64 }
 	prompts, answered, distinct := map[uint64]bool{}, map[uint64]int{}, map[pair]struct{}{}
 	var fresh, again []float64
-	for i := range v.answers {
-		a := &v.answers[i]
-		if a.asked == 0 {
+	for i := range c.requests {
+		r := &c.requests[i]
+		if r.asked == 0 {
 			continue
 		}
 		g.PromptsHashed++
-		if _, warm := v.warmed[a.asked]; warm || prompts[a.asked] {
+		if _, warm := c.evidence.warmed[r.asked]; warm || prompts[r.asked] {
 			g.RepeatedPrompts++
-			again = append(again, a.ttft)
+			again = append(again, r.ttft())
 		} else {
-			fresh = append(fresh, a.ttft)
+			fresh = append(fresh, r.ttft())
 		}
-		prompts[a.asked] = true
-		if a.told != 0 {
-			answered[a.asked]++
+		prompts[r.asked] = true
+		if r.answer != 0 {
+			answered[r.asked]++
 		}
 	}
-	for i := range v.answers {
-		if a := &v.answers[i]; a.told != 0 && answered[a.asked] > 1 {
-			distinct[pair{a.asked, a.told}] = struct{}{}
+	for i := range c.requests {
+		if r := &c.requests[i]; r.answer != 0 && answered[r.asked] > 1 {
+			distinct[pair{r.asked, r.answer}] = struct{}{}
 		}
 	}
 	for _, n := range answered {
@@ -283,8 +285,8 @@ func (c *Collector) pauses(g *Signs, s *PointSummary) {
 		return
 	}
 	g.Stalled = 0
-	for i := range c.evidence.answers {
-		if c.evidence.answers[i].longest > max(stallFactor*typical, stallFloor) {
+	for i := range c.requests {
+		if c.requests[i].longest > max(stallFactor*typical, stallFloor) {
 			g.Stalled++
 		}
 	}
@@ -297,95 +299,6 @@ func (c *Collector) pauses(g *Signs, s *PointSummary) {
 			g.DelayedAckGaps += c.gaps.share(0.95*mark, 1.05*mark)
 		}
 	}
-}
-
-// trend is the t-statistic of the least-squares slope of y over x, both in order of x.
-// Of more than trendBatches values it is that of the means of as many batches: neighbours in a
-// queue are alike, and taken one by one they would count as evidence many times over.
-func trend(x, y []float64) float64 {
-	if n := len(x); n > trendBatches {
-		var bx, by []float64
-		for b := range trendBatches {
-			lo, hi := b*n/trendBatches, (b+1)*n/trendBatches
-			bx, by = append(bx, mean(x[lo:hi])), append(by, mean(y[lo:hi]))
-		}
-		x, y = bx, by
-	}
-	n := len(x)
-	if n < 3 || stat.Variance(x, nil) == 0 {
-		return math.NaN()
-	}
-	if slices.Min(y) == slices.Max(y) {
-		return 0
-	}
-	r := stat.Correlation(x, y, nil)
-	return r * math.Sqrt(float64(n-2)/max(1-r*r, 1e-12))
-}
-
-// peaks gives Sarle's coefficient of bimodality and the standard deviation of the logarithms of the known,
-// positive values.
-func peaks(values []float64) (bimodality, spread float64) {
-	logs := make([]float64, 0, len(values))
-	for _, v := range values {
-		if v > 0 {
-			logs = append(logs, math.Log(v))
-		}
-	}
-	n := float64(len(logs))
-	if n < 4 {
-		return math.NaN(), math.NaN()
-	}
-	if slices.Min(logs) == slices.Max(logs) {
-		return math.NaN(), 0
-	}
-	skew, kurtosis := stat.Skew(logs, nil), stat.ExKurtosis(logs, nil)
-	return ratio(skew*skew+1, kurtosis+3*(n-1)*(n-1)/((n-2)*(n-3))), stat.StdDev(logs, nil)
-}
-
-// pairs gives the rows in which all columns are known, column by column.
-func pairs(columns ...[]float64) [][]float64 {
-	out := make([][]float64, len(columns))
-	for i := range columns[0] {
-		if slices.ContainsFunc(columns, func(c []float64) bool { return math.IsNaN(c[i]) }) {
-			continue
-		}
-		for j, c := range columns {
-			out[j] = append(out[j], c[i])
-		}
-	}
-	return out
-}
-
-// spreads reports whether lengths differ enough for a regression on them.
-func spreads(lengths []float64) bool {
-	return len(lengths) >= 3 && stat.StdDev(lengths, nil) >= spreadBar*stat.Mean(lengths, nil)
-}
-
-// overLength fits y over one length.
-func overLength(length, y []float64) (start, slope, r2 float64) {
-	both := pairs(length, y)
-	if !spreads(both[0]) {
-		return math.NaN(), math.NaN(), math.NaN()
-	}
-	start, slope = stat.LinearRegression(both[0], both[1], nil, false)
-	r := stat.Correlation(both[0], both[1], nil)
-	return start, slope, ratio(r*r, 1)
-}
-
-// overLengths gives the slopes of y over two lengths at once.
-func overLengths(a, b, y []float64) (slopeA, slopeB float64) {
-	all := pairs(a, b, y)
-	if !spreads(all[0]) || !spreads(all[1]) {
-		return math.NaN(), math.NaN()
-	}
-	together := stat.Correlation(all[0], all[1], nil)
-	if math.Abs(together) > togetherBar {
-		return math.NaN(), math.NaN()
-	}
-	va, vb := stat.Variance(all[0], nil), stat.Variance(all[1], nil)
-	ca, cb, cab := stat.Covariance(all[0], all[2], nil), stat.Covariance(all[1], all[2], nil), stat.Covariance(all[0], all[1], nil)
-	det := va*vb - cab*cab
-	return ratio(ca*vb-cb*cab, det), ratio(cb*va-ca*cab, det)
 }
 
 // keptAnswers is how many answers [Signs] name.

@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/inferbook/inferbook/analysis/interval"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -21,7 +22,7 @@ type Collector struct {
 	all, measured clock
 	spans         []span
 	ended         []completion
-	columns       [][]float64 // one for each of sampleMetrics, in its order
+	requests      []request // the measured ones
 	gaps          gaps
 	streams       streams
 	workload      workload
@@ -51,14 +52,6 @@ func (c *clock) length() time.Duration {
 	return c.last.Sub(c.first)
 }
 
-// completion is what a successful request adds to the throughput, if it ended
-// within the window. A count may be Unknown.
-type completion struct {
-	end            experiment.Instant
-	prompt, output int32
-	measured, good bool // good = within all latencies of the SLO
-}
-
 // NewCollector begins the summary of a point. The point's window decides what
 // counts for throughput, so give the point as it was at its end.
 func NewCollector(p experiment.Point) *Collector { return NewCollectorFor(p, &experiment.Spec{}) }
@@ -76,7 +69,7 @@ func NewCollectorFor(p experiment.Point, spec *experiment.Spec) *Collector {
 
 func newCollector(p experiment.Point, spec *experiment.Spec, slo experiment.SLO) *Collector {
 	return &Collector{
-		point: p, spec: *spec, all: newClock(), measured: newClock(), columns: make([][]float64, len(sampleMetrics)),
+		point: p, spec: *spec, all: newClock(), measured: newClock(),
 		service: newService(slo), evidence: newEvidence(),
 		seen: PointSummary{
 			Point: p, Definition: DefinitionVersion,
@@ -133,14 +126,7 @@ func (c *Collector) Add(s *experiment.Sample) {
 	c.seen.Outcomes[s.Outcome]++
 	c.arrivals.add(s)
 	c.service.add(s)
-	for i, m := range sampleMetrics {
-		if m.Of == nil {
-			continue
-		}
-		if v, ok := m.Of(s); ok {
-			c.columns[i] = append(c.columns[i], v)
-		}
-	}
+	c.requests = append(c.requests, c.evidence.request(s))
 	if s.Outcome == experiment.OK {
 		c.addOK(s)
 	}
@@ -157,7 +143,6 @@ func (c *Collector) addOK(s *experiment.Sample) {
 	c.gaps.add(s.Gaps)
 	c.streams.add(s)
 	c.workload.add(s)
-	c.evidence.addOK(s)
 }
 
 // outputTokens is the count of a sample, Unknown where nobody counted.
@@ -172,11 +157,17 @@ func outputTokens(s *experiment.Sample) int {
 func (c *Collector) Summary() PointSummary {
 	s := c.seen
 	s.Outcomes, s.Finishes, s.CountedBy = maps.Clone(s.Outcomes), maps.Clone(s.Finishes), maps.Clone(s.CountedBy)
+	c.sort()
+	columns := make([][]float64, len(sampleMetrics)) // each in ascending order
 	for i, m := range sampleMetrics {
-		*m.dist(&s) = distribution(m, c.columns[i])
 		if m.Of == nil {
 			*m.dist(&s) = c.gaps.distribution(m)
+			continue
 		}
+		columns[i] = some(c.column(func(r *request) float64 { return r.latencies[i] }))
+		low, high := interval.Mean(columns[i])
+		*m.dist(&s) = distribution(m, columns[i])
+		m.dist(&s).MeanLow, m.dist(&s).MeanHigh = low, high
 	}
 	s.WallClock, s.MeasuredClock = c.all.length(), c.measured.length()
 	s.ErrorRate = ratio(float64(s.Sent-s.OK), float64(s.Sent))
@@ -206,7 +197,7 @@ func (c *Collector) Summary() PointSummary {
 	s.ReadLagP50, s.ReadLagP99 = milliseconds(s.Point.Health.ReadLagP50), milliseconds(s.Point.Health.ReadLagP99)
 	s.ReadLagMax = milliseconds(s.Point.Health.ReadLagMax)
 	c.openLoop(&s, from, to)
-	c.judge(&s)
+	c.judge(&s, columns)
 	s.Signs = c.signs(&s, from, to)
 	for i := range c.classes {
 		s.Classes = append(s.Classes, ClassSummary{c.classes[i].name, c.classes[i].Summary()})
@@ -227,37 +218,6 @@ func (c *Collector) window() (from, to experiment.Instant) {
 // sendingEnded reports whether the record says when sending stopped. A window
 // that was never written is all zero.
 func (c *Collector) sendingEnded() bool { return c.point.Window.SendEnd > 0 }
-
-// throughput counts what ended within the window: the measured requests, and in
-// an open loop whatever ended in it, since arrivals go on before and after. A sum
-// is known only when each of its parts is. With successes none of which ended in
-// time there is no throughput to tell, which is not the same as none.
-func (c *Collector) throughput(s *PointSummary, from, to experiment.Instant) {
-	var output, both float64
-	good := 0
-	for _, e := range c.ended {
-		if !e.measured && c.point.Window.Rule != experiment.SteadyOpen || !e.end.Happened() || e.end < from || e.end > to {
-			continue
-		}
-		s.InWindow++
-		if e.good {
-			good++
-		}
-		output += known(int(e.output))
-		both += known(int(e.output)) + known(int(e.prompt))
-	}
-	seconds := s.Window.Seconds()
-	if s.OK > 0 && s.InWindow == 0 {
-		seconds = 0
-	}
-	s.RequestRate = ratio(float64(s.InWindow), seconds)
-	s.OutputThroughput = ratio(output, seconds)
-	s.TotalThroughput = ratio(both, seconds)
-	s.Goodput = math.NaN()
-	if len(c.service.slo) > 0 {
-		s.Goodput = ratio(float64(good), seconds)
-	}
-}
 
 // known is a count as a number, NaN for Unknown.
 func known(count int) float64 {

@@ -45,16 +45,25 @@ type PointSummary struct {
 	// SendLag is over all measured requests, also those that failed.
 	SendLag Distribution `json:"send_lag"`
 
-	OutputThroughput float64 `json:"output_throughput_tok_s"`  // tok/s: output tokens of the requests in InWindow ÷ window
-	TotalThroughput  float64 `json:"total_throughput_tok_s"`   // tok/s: prompt and output tokens, likewise
-	RequestRate      float64 `json:"request_rate_req_s"`       // req/s: InWindow ÷ window
-	ErrorRate        float64 `json:"error_rate"`               // share of measured requests that were not ok, 0–1
-	Interactivity    float64 `json:"interactivity_tok_s_user"` // tok/s/user: 1 ÷ median TPOT
-	BRun             float64 `json:"b_run"`                    // requests decoding: output throughput × mean TPOT
-	MeanInflight     float64 `json:"mean_inflight"`            // time-weighted requests in flight within the window, of any phase and outcome
-	MaxInflight      int     `json:"max_inflight"`             // most requests in flight at once within the window
-	LittleRatio      float64 `json:"little_ratio"`             // request rate × mean E2E ÷ mean in flight; 1 = consistent
-	IdentityRatio    float64 `json:"identity_ratio"`           // output throughput ÷ (C·N/(TTFT+(N−1)·TPOT)); 1 = consistent
+	OutputThroughput float64 `json:"output_throughput_tok_s"` // tok/s: output tokens of the requests in InWindow ÷ window
+	TotalThroughput  float64 `json:"total_throughput_tok_s"`  // tok/s: prompt and output tokens, likewise
+	RequestRate      float64 `json:"request_rate_req_s"`      // req/s: InWindow ÷ window
+	// The 95 % intervals of the three rates within this run, from the parts of the window in their order, see
+	// [interval.Mean]; NaN where too few requests ended in it. Another run may differ by more.
+	OutputThroughputLow  float64 `json:"output_throughput_low_tok_s"`
+	OutputThroughputHigh float64 `json:"output_throughput_high_tok_s"`
+	TotalThroughputLow   float64 `json:"total_throughput_low_tok_s"`
+	TotalThroughputHigh  float64 `json:"total_throughput_high_tok_s"`
+	RequestRateLow       float64 `json:"request_rate_low_req_s"`
+	RequestRateHigh      float64 `json:"request_rate_high_req_s"`
+
+	ErrorRate     float64 `json:"error_rate"`               // share of measured requests that were not ok, 0–1
+	Interactivity float64 `json:"interactivity_tok_s_user"` // tok/s/user: 1 ÷ median TPOT
+	BRun          float64 `json:"b_run"`                    // requests decoding: output throughput × mean TPOT
+	MeanInflight  float64 `json:"mean_inflight"`            // time-weighted requests in flight within the window, of any phase and outcome
+	MaxInflight   int     `json:"max_inflight"`             // most requests in flight at once within the window
+	LittleRatio   float64 `json:"little_ratio"`             // request rate × mean E2E ÷ mean in flight; 1 = consistent
+	IdentityRatio float64 `json:"identity_ratio"`           // output throughput ÷ (C·N/(TTFT+(N−1)·TPOT)); 1 = consistent
 
 	// OfferedRate is the mean rate of the open loops as planned; NaN where all are
 	// closed. The others below are of an open loop alone, else NaN.
