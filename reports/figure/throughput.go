@@ -21,6 +21,7 @@ type tradeoff struct {
 	xUnit       string // what a number of it is followed by, where its axis does not say
 	felt        func(analysis.Level) analysis.Estimate
 	reading     string // how to read it, for the caption
+	light       bool   // what memory bandwidth allows can be drawn in it
 }
 
 // ThroughputVsTTFT draws, for each curve, output throughput (tok/s) over the
@@ -40,7 +41,8 @@ func ThroughputVsTTFT(curves []analysis.Curve) (*Figure, error) {
 
 // ThroughputVsInteractivity draws, for each curve, output throughput (tok/s)
 // over interactivity (tok/s/user = 1/TPOT), a labelled point a level. Intervals
-// are bands. The error wraps [ErrNoData] when no level has both numbers.
+// are bands. Where the hardware and the model are known, up to three dashed lines say
+// what memory bandwidth alone would allow. The error wraps [ErrNoData] when no level has both numbers.
 func ThroughputVsInteractivity(curves []analysis.Curve) (*Figure, error) {
 	return tradeoff{
 		name: "curve-interactivity", title: "Output throughput against interactivity",
@@ -48,6 +50,7 @@ func ThroughputVsInteractivity(curves []analysis.Curve) (*Figure, error) {
 		xMetric: metricID("interactivity") + " (1/median TPOT)", xShort: "interactivity", xUnit: " tok/s/user",
 		felt:    func(l analysis.Level) analysis.Estimate { return l.Interactivity },
 		reading: "Up is more work done, right is a faster stream for each user. A curve that lies up and to the right of another gives more of both.",
+		light:   true,
 	}.figure(curves)
 }
 
@@ -131,8 +134,17 @@ func (t tradeoff) figure(curves []analysis.Curve) (*Figure, error) {
 		return nil, fmt.Errorf("drawing throughput against %s: %w: none of %d levels in %d curves has both numbers",
 			t.xShort, ErrNoData, left, len(curves))
 	}
-	t.x.fit(xs)
+	var lights []curved
+	crowded := false
+	if t.light {
+		lights, crowded = tradeLights(drawn)
+	}
+	t.x.fit(slices.Concat(xs, lightReach(lights, xs)))
 	y.fit(ys)
+	for i := range lights {
+		lights[i] = lights[i].within(t.x, y)
+	}
+	lights, beyond := seen(lights)
 	fr := frame{letters: newLetters(), title: t.title, footer: t.footer(support)}
 	var own []string
 	fr.subtitle, own, fr.badge = shared(labels)
@@ -145,6 +157,9 @@ func (t tradeoff) figure(curves []analysis.Curve) (*Figure, error) {
 			}
 			fr.legend = append(fr.legend, traces[i].entry)
 		}
+		if len(lights) > 0 {
+			fr.legend = append(fr.legend, entry{name: lightName, details: []string{"in the colour of each"}, col: soft, dashes: lightDashes, line: true})
+		}
 	}
 	caption := []string{t.reading, "Each point is a level of load, labelled with it where there is room (" + loadKinds(drawn) + "); the line joins neighbours and is not a measurement."}
 	for _, s := range analysis.Between(drawn) {
@@ -153,6 +168,15 @@ func (t tradeoff) figure(curves []analysis.Curve) (*Figure, error) {
 	caption = append(caption, cuts(xs, ys, t.x, y)...)
 	if note := pilingNote(drawn); note != "" {
 		caption = append(caption, note)
+	}
+	switch {
+	case crowded:
+		caption = append(caption, "What memory bandwidth would allow is not drawn: the curves have too many kinds of hardware for it to be told apart.")
+	case len(lights) > 0:
+		caption = append(caption, "Dashed: what memory bandwidth alone would allow, if each step read the weights and all keys and values once and took no longer, from one request to as many as memory has room for.")
+	}
+	if beyond > 0 {
+		caption = append(caption, fmt.Sprintf("%s beyond the axes.", counted(beyond, "such line lies", "such lines lie")))
 	}
 	if left > 0 {
 		caption = append(caption, fmt.Sprintf("%s left out: %s or throughput is missing, not a number%s.",
@@ -168,7 +192,10 @@ func (t tradeoff) figure(curves []analysis.Curve) (*Figure, error) {
 			for _, tr := range traces {
 				p.marks = append(p.marks, tr.band(&t.x, &y))
 			}
-			p.marks = append(p.marks, tracks(fr.letters, traces, &t.x, &y))
+			for _, l := range lights {
+				p.marks = append(p.marks, l.mark())
+			}
+			p.marks = append(p.marks, tracks(fr.letters, traces, &t.x, &y, lights))
 			p.draw(fr.draw(c), fr.letters)
 		},
 	}, nil
@@ -208,11 +235,15 @@ func (tr trace) band(x, y *axis) mark {
 }
 
 // tracks draws all lines, then all points, then the labels that find room: the
-// ends of the curves first, since they say which way the load rises.
-func tracks(l letters, traces []trace, x, y *axis) mark {
+// ends of the curves first, since they say which way the load rises. A single bound is named
+// beside its line; several are in the legend.
+func tracks(l letters, traces []trace, x, y *axis, lights []curved) mark {
 	return func(c draw.Canvas, at func(x, y float64) vg.Point) {
 		room := placer{area: vg.Rectangle{
 			Min: vg.Point{X: c.Min.X + 2, Y: c.Min.Y + 2}, Max: vg.Point{X: c.Max.X + 12, Y: c.Max.Y + 4}}}
+		for _, bound := range lights {
+			room.lines = append(room.lines, bound.strokes(at)...)
+		}
 		points := make([][]vg.Point, len(traces))
 		for i, tr := range traces {
 			for j, p := range tr.places {
@@ -260,6 +291,9 @@ func tracks(l letters, traces []trace, x, y *axis) mark {
 			for j := 1; j < len(tr.places)-1; j++ {
 				label(i, j, false)
 			}
+		}
+		if len(lights) == 1 && len(traces) == 1 {
+			lights[0].writeName(&c, l, &room, at)
 		}
 	}
 }
