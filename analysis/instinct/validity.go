@@ -114,35 +114,46 @@ func atClasses(see check) func(*look) {
 			for j := range l.Curves[i].Levels {
 				level := &l.Curves[i].Levels[j]
 				at := slices.IndexFunc(whole, func(f Finding) bool { return f.Loads[0] == level.Load })
-				for name, worst := range l.classes(level, see) {
-					if whole[at].State == Fired && l.rank(worst) <= l.rank(sight{state: Fired, severity: whole[at].Severity}) {
+				for _, c := range l.classes(level, see) {
+					if whole[at].State == Fired && l.rank(c.sight) <= l.rank(sight{state: Fired, severity: whole[at].Severity}) {
 						continue
 					}
-					worst.sentence = "Of the class " + name + ": " + worst.sentence
-					l.report(level.Load, worst)
+					c.sentence = "Of the class " + c.name + ": " + c.sentence
+					l.report(level.Load, c.sight)
 				}
 			}
 		}
 	}
 }
 
-// classes gives what fired of each class of a level, in the order of the specification.
-func (l *look) classes(level *analysis.Level, see check) func(yield func(string, sight) bool) {
-	return func(yield func(string, sight) bool) {
-		for k := range level.Points[0].Classes {
-			var worst sight
-			for r := range level.Points {
-				if p := &level.Points[r].Classes[k].Summary; p.OK > 0 {
-					if s := see(l, p); l.worse(s, worst) {
-						worst = s
-					}
-				}
+// classes gives what fired of each class of a level, its worst repeat, in the order of the
+// specification.
+func (l *look) classes(level *analysis.Level, see check) []classSight {
+	var out []classSight
+	for r := range level.Points {
+		for k := range level.Points[r].Classes {
+			class := &level.Points[r].Classes[k]
+			if class.Summary.OK == 0 {
+				continue
 			}
-			if worst.state == Fired && !yield(level.Points[0].Classes[k].Name, worst) {
-				return
+			s := see(l, &class.Summary)
+			i := slices.IndexFunc(out, func(c classSight) bool { return c.name == class.Name })
+			switch {
+			case s.state != Fired:
+			case i < 0:
+				out = append(out, classSight{class.Name, s})
+			case l.worse(s, out[i].sight):
+				out[i].sight = s
 			}
 		}
 	}
+	return out
+}
+
+// classSight is what was seen of one class.
+type classSight struct {
+	name string
+	sight
 }
 
 // report makes a finding of what was seen at a level.

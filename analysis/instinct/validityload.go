@@ -110,6 +110,8 @@ func seeIdentity(l *look, s *analysis.PointSummary) sight {
 		return apart(pausing)
 	case failing(s):
 		return missing(manyFailed)
+	case s.Signs.HiddenReasoning > 0:
+		return missing("Reasoning tokens were counted and not streamed, and TPOT does not have them.")
 	case math.IsNaN(off):
 		return missing("It needs throughput, TTFT and TPOT, and one of them is not known.")
 	case math.Abs(off) > l.limit("off"):
@@ -288,7 +290,7 @@ func seePile(_ *look, s *analysis.PointSummary) sight {
 		return missing(noSuccess)
 	case !s.Oversaturated:
 		return silent(inputs...)
-	case s.InflightSlope > 0:
+	case s.InflightSlope > 0.01*s.OfferedRate:
 		return fired(s.InflightSlope, "Unstable: %s req/s were offered and %s ended, so that %s more a second were waiting or in flight. Any percentile here measures how long the run was.",
 			short(s.OfferedRate), short(s.RequestRate), short(s.InflightSlope)).of(inputs...)
 	default:

@@ -133,7 +133,7 @@ func seeEmptyStart(l *look, s *analysis.PointSummary) sight {
 	inputs := []Input{in("first event to first text", g.EmptyStart, "ms"), in("share of TTFT", g.EmptyStartShare, ""), in("hidden reasoning", float64(g.HiddenReasoning), "answers")}
 	switch {
 	case g.HiddenReasoning > 0:
-		return fired(float64(g.HiddenReasoning), "The reasoning tokens of %d of %s were counted and not streamed: TTFT holds the time of thinking, and TPOT counts tokens that nobody saw.",
+		return fired(float64(g.HiddenReasoning), "The reasoning tokens of %d of %s were counted and not streamed: TTFT holds the time of thinking, and TPOT is of the tokens that were seen.",
 			g.HiddenReasoning, plural(s.OK, "answer")).as(Warning).of(inputs...)
 	case math.IsNaN(g.EmptyStart):
 		return missing("The time of the first event is not known.")
