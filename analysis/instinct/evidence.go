@@ -52,8 +52,8 @@ func meanPrompt(s *analysis.PointSummary) float64 { return s.MeanPrompt }
 func meanOutput(s *analysis.PointSummary) float64 { return s.MeanOutput }
 func okCount(s *analysis.PointSummary) int        { return s.OK }
 
-// closedLoop reports whether a level is a closed loop and nothing else.
-func closedLoop(v *analysis.Level) bool { return v.Load.Concurrency > 0 && v.Load.Rate == 0 }
+// looped reports whether a level is a closed loop and nothing else.
+func looped(v *analysis.Level) bool { return v.Load.Concurrency > 0 && v.Load.Rate == 0 }
 
 // levels visits every level of every curve.
 func (l *look) levels(visit func(c *analysis.Curve, v *analysis.Level)) {
@@ -68,7 +68,7 @@ func (l *look) levels(visit func(c *analysis.Curve, v *analysis.Level)) {
 func (l *look) lowest(visit func(c *analysis.Curve, v *analysis.Level)) {
 	for i := range l.Curves {
 		c := &l.Curves[i]
-		if j := slices.IndexFunc(c.Levels, func(v analysis.Level) bool { return closedLoop(&v) }); j >= 0 {
+		if j := slices.IndexFunc(c.Levels, func(v analysis.Level) bool { return looped(&v) }); j >= 0 {
 			visit(c, &c.Levels[j])
 		}
 	}
@@ -94,7 +94,7 @@ func stepsOf(c *analysis.Curve) []step {
 	var last *analysis.Level
 	for i := range c.Levels {
 		v := &c.Levels[i]
-		if !closedLoop(v) {
+		if !looped(v) {
 			continue
 		}
 		if last != nil {

@@ -82,7 +82,7 @@ func lookDominated(l *look) {
 		}
 		levels, beaten := 0, 0
 		l.levels(func(_ *analysis.Curve, v *analysis.Level) {
-			if !closedLoop(v) || !given(v.Interactivity.Value, v.OutputThroughput.Value) {
+			if !looped(v) || !given(v.Interactivity.Value, v.OutputThroughput.Value) {
 				return
 			}
 			levels++
@@ -113,7 +113,7 @@ func beats(o *Case, theirs float64, v *analysis.Level, mine, noise float64) bool
 			w := &o.Curves[i].Levels[j]
 			speed := quotient(w.Interactivity.Value, v.Interactivity.Value)
 			cost := quotient(theirs/w.OutputThroughput.Value, mine/v.OutputThroughput.Value)
-			if closedLoop(w) && speed >= 1 && cost <= 1 && (speed > 1+noise || cost < 1-noise) {
+			if looped(w) && speed >= 1 && cost <= 1 && (speed > 1+noise || cost < 1-noise) {
 				return true
 			}
 		}

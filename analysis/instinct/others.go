@@ -36,7 +36,7 @@ func common(a, b *Case) (mine, theirs *analysis.Level) {
 		for j := range a.Curves[i].Levels {
 			v := &a.Curves[i].Levels[j]
 			for k := range b.Curves {
-				if w, ok := b.Curves[k].Level(v.Load); ok && closedLoop(v) && (mine == nil || v.Load.Concurrency < mine.Load.Concurrency) {
+				if w, ok := b.Curves[k].Level(v.Load); ok && looped(v) && (mine == nil || v.Load.Concurrency < mine.Load.Concurrency) {
 					mine, theirs = v, w
 				}
 			}

@@ -108,7 +108,7 @@ func (l *look) admission(c *analysis.Curve) *analysis.Landmark {
 func loadsFrom(c *analysis.Curve, from experiment.Load) []experiment.Load {
 	var out []experiment.Load
 	for i := range c.Levels {
-		if v := &c.Levels[i]; closedLoop(v) && v.Load.Concurrency >= from.Concurrency {
+		if v := &c.Levels[i]; looped(v) && v.Load.Concurrency >= from.Concurrency {
 			out = append(out, v.Load)
 		}
 	}

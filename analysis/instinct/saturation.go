@@ -144,7 +144,7 @@ func (l *look) lookClamped(c *analysis.Curve) {
 	var loads []experiment.Load
 	for i := len(c.Levels) - 1; i >= 0; i-- {
 		v := &c.Levels[i]
-		if !closedLoop(v) || !given(v.RequestRate.Value) || variation(append(rates, v.RequestRate.Value)) > l.limit("cv") {
+		if !looped(v) || !given(v.RequestRate.Value) || variation(append(rates, v.RequestRate.Value)) > l.limit("cv") {
 			break
 		}
 		rates, loads = append(rates, v.RequestRate.Value), append(loads, v.Load)

@@ -49,7 +49,7 @@ var jitter = Rule{
 	Try:     "Run the client on the server's host, or without the proxy, VPN or TLS terminator between them, and compare.",
 	look: func(l *look) {
 		l.levels(func(_ *analysis.Curve, v *analysis.Level) {
-			if v.Load.Concurrency != 1 || !closedLoop(v) {
+			if v.Load.Concurrency != 1 || !looped(v) {
 				return
 			}
 			p50 := over(v, func(s *analysis.PointSummary) float64 { return s.ICL.P50.Value })
