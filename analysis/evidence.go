@@ -176,7 +176,7 @@ func (c *Collector) signs(s *PointSummary, from, to experiment.Instant) Signs {
 	g.TTFTBimodality, g.TTFTSpread = peaks(first)
 	g.TPOTBimodality, g.TPOTSpread = peaks(c.column((*request).tpot))
 	g.EmptyStartShare = ratio(g.EmptyStart, s.TTFT.P50.Value)
-	g.FirstHalf, g.SecondHalf = halves(v.written, from, to, s.EventsPerOutput)
+	g.FirstHalf, g.SecondHalf, g.HalvesT = c.halves(s, from, to)
 	c.trends(&g)
 	c.texts(&g)
 	c.pauses(&g, s)

@@ -179,6 +179,8 @@ func (c *Collector) Summary() PointSummary {
 	s.OutputP50, s.OutputP95 = c.workload.output.quantiles()
 	s.CacheHitShare = c.workload.cacheShare()
 
+	s.MeanEvents = ratio(float64(c.streams.events), float64(len(c.streams.ratios)))
+
 	from, to := c.window()
 	s.Window = max(0, to.Sub(from))
 	s.MeanInflight, s.MaxInflight = inflight(c.spans, from, to)
@@ -188,7 +190,6 @@ func (c *Collector) Summary() PointSummary {
 	s.IdentityRatio = ratio(s.OutputThroughput, identity(&s))
 
 	s.EventsPerOutput = c.streams.tokensPerEvent()
-	s.MeanEvents = ratio(float64(c.streams.events), float64(len(c.streams.ratios)))
 	s.SharedReads = ratio(float64(c.gaps.shared), float64(c.gaps.n))
 	s.TTFTOverE2E = c.streams.share()
 	s.Streaming = c.streams.verdict(s.SharedReads)

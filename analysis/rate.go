@@ -2,10 +2,7 @@ package analysis
 
 import (
 	"math"
-	"slices"
-	"time"
 
-	"github.com/inferbook/inferbook/analysis/interval"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -33,39 +30,23 @@ func (c *Collector) throughput(s *PointSummary, from, to experiment.Instant) {
 	if s.OK > 0 && s.InWindow == 0 {
 		width = 0
 	}
-	one := func(completion) float64 { return 1 }
-	output := func(e completion) float64 { return known(int(e.output)) }
-	both := func(e completion) float64 { return known(int(e.output)) + known(int(e.prompt)) }
-	s.RequestRate, s.RequestRateLow, s.RequestRateHigh = rate(in, one, from, width)
-	s.OutputThroughput, s.OutputThroughputLow, s.OutputThroughputHigh = rate(in, output, from, width)
-	s.TotalThroughput, s.TotalThroughputLow, s.TotalThroughputHigh = rate(in, both, from, width)
-	s.Goodput = math.NaN()
-	if len(c.service.slo) > 0 {
-		good := slices.DeleteFunc(in, func(e completion) bool { return !e.good })
-		s.Goodput = ratio(float64(len(good)), width.Seconds())
-	}
-}
-
-// rateParts is into how many equal parts a window is cut, at most, for the interval of a rate.
-const rateParts = 200
-
-// rate adds up something of what ended within a window, per second. Its interval is that of the mean over equal
-// parts of the window, in their order; both bounds are NaN where that has none.
-func rate(in []completion, of func(completion) float64, from experiment.Instant, width time.Duration) (value, low, high float64) {
-	parts := make([]float64, min(len(in), rateParts))
-	sum := 0.0
+	seconds := width.Seconds()
+	output, both, good := 0.0, 0.0, 0
 	for _, e := range in {
-		v := of(e)
-		sum += v
-		if width > 0 {
-			parts[min(int(float64(e.end.Sub(from))/float64(width)*float64(len(parts))), len(parts)-1)] += v
+		output += known(int(e.output))
+		both += known(int(e.output)) + known(int(e.prompt))
+		if e.good {
+			good++
 		}
 	}
-	value = ratio(sum, width.Seconds())
-	low, high = interval.Mean(parts)
-	scale := float64(len(parts)) / width.Seconds()
-	if math.IsNaN(value) || !finite(low*scale) || !finite(high*scale) {
-		return value, math.NaN(), math.NaN()
+	s.RequestRate = ratio(float64(s.InWindow), seconds)
+	s.OutputThroughput = ratio(output, seconds)
+	s.TotalThroughput = ratio(both, seconds)
+	s.RequestRateLow, s.RequestRateHigh = c.bound(s, s.RequestRate, wholeOf, from, to)
+	s.OutputThroughputLow, s.OutputThroughputHigh = c.bound(s, s.OutputThroughput, outputOf, from, to)
+	s.TotalThroughputLow, s.TotalThroughputHigh = c.bound(s, s.TotalThroughput, bothOf, from, to)
+	s.Goodput = math.NaN()
+	if len(c.service.slo) > 0 {
+		s.Goodput = ratio(float64(good), seconds)
 	}
-	return value, max(0, low*scale), high * scale
 }

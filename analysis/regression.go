@@ -60,6 +60,24 @@ func trend(x, y []float64) float64 {
 	return r * math.Sqrt(float64(n-2)/max(1-r*r, 1e-12))
 }
 
+// step is the t-statistic of the mean of b less that of a, which follow on one another, from the means of batches.
+func step(a, b []float64) float64 {
+	const each = trendBatches / 2
+	if len(a) < each || len(b) < each {
+		return math.NaN()
+	}
+	var x, y []float64
+	for i := range each {
+		x = append(x, mean(a[i*len(a)/each:(i+1)*len(a)/each]))
+		y = append(y, mean(b[i*len(b)/each:(i+1)*len(b)/each]))
+	}
+	difference := mean(y) - mean(x)
+	if difference == 0 {
+		return 0
+	}
+	return ratio(difference, math.Sqrt((stat.Variance(x, nil)+stat.Variance(y, nil))/each))
+}
+
 // peaks gives Sarle's coefficient of bimodality and the standard deviation of the logarithms of the known,
 // positive values.
 func peaks(values []float64) (bimodality, spread float64) {

@@ -15,9 +15,13 @@ type Signs struct {
 	ColdTTFT  float64 `json:"cold_ttft_ms"`
 	// FirstHalf and SecondHalf are the output in tok/s of the two halves of the window. It is what the
 	// server wrote then, whatever the phase and the end of the request: tokens count evenly from a stream's
-	// first event to its last, so that a half is not judged by which requests happen to end in it.
+	// first event to its last, and else from the sending to the end, so that a half is not judged by which
+	// requests happen to end in it. HalvesT is the t-statistic of the second half less the first, from the means
+	// of 15 parts of each, since under random arrivals of requests of random length halves differ
+	// by chance; NaN for fewer than 30 requests in the window.
 	FirstHalf  float64 `json:"first_half_tok_s"`
 	SecondHalf float64 `json:"second_half_tok_s"`
+	HalvesT    float64 `json:"halves_t"`
 	// The means over the first and the last third of the measured requests by the time they
 	// were sent, in ms.
 	FirstThirdTTFT float64 `json:"first_third_ttft_ms"`
