@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/inferbook/inferbook/analysis/interval"
 	"github.com/inferbook/inferbook/experiment"
@@ -84,7 +85,7 @@ func bounds(low, high float64, format string) string {
 	if !finite(low) || !finite(high) || low == 0 && high == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" ["+format+", "+format+"]", low, high)
+	return strings.ReplaceAll(fmt.Sprintf(" ["+format+", "+format+"]", low, high), "-", "−")
 }
 
 // fitTPOT fits the median TPOT below the admission limit, where each offered
@@ -153,10 +154,10 @@ func freeBatching(f *LineFit) *Landmark {
 	if finite(f.DoubleLow) && finite(f.DoubleHigh) {
 		sure = fmt.Sprintf(", 95 %% %s to %s", short(f.DoubleLow), short(f.DoubleHigh))
 	}
-	because := fmt.Sprintf("Up to here another user costs the others next to nothing: on the line TPOT doubles at C* = α/β = %s users%s, and at a fifth of that, %s, it is 20 %% above its floor.",
+	because := fmt.Sprintf("Up to here another user costs the others next to nothing: TPOT doubles at C* = α/β = %s users%s, and a fifth of that is %s.",
 		short(f.Double), sure, short(end))
 	if end > f.To {
-		because = fmt.Sprintf("As far as the line was fitted another user costs the others next to nothing: on it TPOT would double at C* = α/β = %s users%s, and a fifth of that, %s, is beyond c=%s.",
+		because = fmt.Sprintf("As far as the line was fitted another user costs the others next to nothing: TPOT would double at C* = α/β = %s users%s, and a fifth of that, %s, is beyond c=%s.",
 			short(f.Double), sure, short(end), short(f.To))
 		end = f.To
 	}

@@ -265,9 +265,9 @@ func (p *Physics) explainPrefill(c *Curve) {
 	if f == nil || math.IsNaN(f.MFU) {
 		return
 	}
-	caveat := "TTFT also has the network, the front end and the first token in it, so the engine itself is faster."
+	caveat := "TTFT has the network and the front end in it too."
 	if !closed(f.Load) || f.Load.Concurrency > 1 {
-		caveat = "requests wait for each other at that load, and TTFT also has the network and the front end in it, so the engine itself is faster."
+		caveat = "requests wait for each other at that load, and TTFT has the network and the front end in it too."
 	}
 	// The prompt at which arithmetic takes as long as reading the weights.
 	even := ratio(m.ActiveBytes*m.Peak, 2*m.Active*m.Bandwidth)
@@ -277,7 +277,7 @@ func (p *Physics) explainPrefill(c *Curve) {
 	case f.Tokens < even:
 		caveat = fmt.Sprintf("a prompt under %s tokens is bound by reading the weights, not by arithmetic, so this says little of the peak.", short(even))
 	}
-	p.say("databricks-inference-performance", "At %s a prompt of %s tokens has its first token after %s ms, %s tokens a second, so prefill reaches at least %s of the peak of %s (MFU); %s",
+	p.say("databricks-inference-performance", "At %s a prompt of %s tokens has its first token after %s ms, so prefill reaches at least %s tok/s, %s of the peak of %s (MFU); %s",
 		f.Load, short(f.Tokens), short(f.Tokens/f.Rate*1000), short(f.Rate), percent(f.MFU), teraflops(m.Peak), caveat)
 }
 

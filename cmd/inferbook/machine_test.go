@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/inferbook/inferbook/experiment"
+	"github.com/inferbook/inferbook/runner/sim"
 )
 
 // facts makes an experiment whose server or person said so much; what is empty was not found.
@@ -77,6 +78,36 @@ func TestMachineOfRealNames(t *testing.T) {
 		}
 		if !strings.Contains(m.Source, test.says) {
 			t.Errorf("%s: the source is %q", name, m.Source)
+		}
+	}
+}
+
+// The bytes of keys and values of a token in 16 bits, and what published tables make of them: their GB are GiB, with 10⁹ B
+// they would miss by 7 %.
+func TestKeyValueSizes(t *testing.T) {
+	const gib = 1 << 30
+	opt := sim.Model{Name: "opt-13b", Layers: 40, Heads: 40, KVHeads: 40, HeadDim: 128} // and LLaMA-13B
+	for _, row := range []struct {
+		model string
+		want  float64 // bytes a token
+		batch float64
+		gib   float64 // of 1,024 tokens a sequence
+	}{
+		{"llama-2-70b", 327680, 1, 0.3125}, {"llama-2-70b", 327680, 16, 5}, {"llama-2-70b", 327680, 32, 10}, {"llama-2-70b", 327680, 64, 20},
+		{"llama-3.1-8b", 131072, 1, 0.125},
+		{"opt-13b", 800 << 10, 2, 1.5625}, // 2,048 tokens: 1.68 GB, published as 1.7
+	} {
+		model, ok := modelNamed(sim.Builtin(), row.model)
+		if !ok {
+			model = opt
+		}
+		m := newMachine(sim.GPU{BandwidthTBs: 1}, 1, model, "bf16", "bf16")
+		bytes := row.batch * 1024 * m.KVPerToken
+		if m.KVPerToken != row.want || bytes/gib != row.gib || math.Abs(bytes/1e9/row.gib-1.074) > 0.001 {
+			t.Errorf("%s: %g B a token, %g GiB at batch %g, want %g and %g", row.model, m.KVPerToken, bytes/gib, row.batch, row.want, row.gib)
+		}
+		if half := newMachine(sim.GPU{BandwidthTBs: 1}, 1, model, "bf16", "fp8"); half.KVPerToken != row.want/2 {
+			t.Errorf("%s: %g B a token in 8 bits", row.model, half.KVPerToken)
 		}
 	}
 }

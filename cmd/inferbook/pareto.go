@@ -9,7 +9,7 @@ import (
 func (p *program) printFrontierJSON(views []*view) error {
 	return printJSON(p.out, struct {
 		document
-		analysis.Frontier `json:"frontier"`
+		Frontier analysis.Frontier `json:"frontier"`
 	}{document{"inferbook.pareto/1"}, analysis.Pareto(curvesOf(views))})
 }
 

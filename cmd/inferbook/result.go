@@ -137,6 +137,9 @@ func (p *program) printLandmarks(c analysis.Curve) {
 		for _, x := range c.Physics.Explained {
 			lines = append(lines, fmt.Sprintf("%s  [%s]", x.Sentence, x.Reading))
 		}
+		if len(c.Physics.Explained) > 0 && !c.Simulated { // the label names all of a simulated one
+			lines = append(lines, c.Machine.Source)
+		}
 	}
 	if len(lines) > 0 {
 		fmt.Fprintf(p.out, "\n%s\n", strings.Join(lines, "\n"))
