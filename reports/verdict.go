@@ -28,25 +28,24 @@ func verdictLines(it *Item) string {
 		}
 	}
 	b.WriteString("\n")
-	var limits []string
+	var limits []instinct.Told // one a rule
 	for _, t := range instinct.Tell(it.Findings) {
-		switch t.Severity {
-		case instinct.Error:
+		i := slices.IndexFunc(limits, func(l instinct.Told) bool { return l.Rule == t.Rule })
+		switch {
+		case t.Severity == instinct.Error:
 			fmt.Fprintf(&b, "  - **%s; %s.** %s\n", it.places(&t), t.Rule, inline(t.Sentence))
-		case instinct.Warning:
-			limits = append(limits, fmt.Sprintf("%s (%s; %s)", lowerFirst(t.Title), t.Rule, lowerFirst(it.places(&t))))
+		case t.Severity == instinct.Warning && i < 0:
+			limits = append(limits, t)
+		case t.Severity == instinct.Warning:
+			limits[i].Also = append(limits[i].Also, append(t.Loads, t.Also...)...)
 		}
 	}
-	if len(limits) > 0 {
-		fmt.Fprintf(&b, "  - Limits: %s.\n", strings.Join(limits, ", "))
+	names := make([]string, len(limits))
+	for i, t := range limits {
+		names[i] = fmt.Sprintf("%s (%s; %s)", t.Title, t.Rule, it.places(&t))
+	}
+	if len(names) > 0 {
+		fmt.Fprintf(&b, "  - Limits: %s.\n", strings.Join(names, ", "))
 	}
 	return b.String()
-}
-
-// lowerFirst takes the capital off a title, unless it is of a name such as TTFT.
-func lowerFirst(s string) string {
-	if len(s) > 1 && s[1] >= 'A' && s[1] <= 'Z' {
-		return s
-	}
-	return strings.ToLower(s[:1]) + s[1:]
 }

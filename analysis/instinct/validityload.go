@@ -115,8 +115,8 @@ func seeIdentity(l *look, s *analysis.PointSummary) sight {
 	case math.IsNaN(off):
 		return missing("It needs throughput, TTFT and TPOT, and one of them is not known.")
 	case math.Abs(off) > l.limit("off"):
-		return fired(math.Abs(off), "Output throughput is %s tok/s, %s %s than %d users × %s tokens ÷ (TTFT + (N − 1)·TPOT) give: %s tok/s.",
-			short(s.OutputThroughput), percent(math.Abs(off)), moreOrLess(off, "more", "less"), s.Point.Load.Concurrency, short(s.MeanOutput), short(s.OutputThroughput/s.IdentityRatio)).of(inputs...)
+		return fired(math.Abs(off), "Output throughput is %s tok/s, %s %s than %s × %s tokens ÷ (TTFT + (N − 1)·TPOT) give: %s tok/s.",
+			short(s.OutputThroughput), percent(math.Abs(off)), moreOrLess(off, "more", "less"), plural(s.Point.Load.Concurrency, "user"), short(s.MeanOutput), short(s.OutputThroughput/s.IdentityRatio)).of(inputs...)
 	default:
 		return silent(inputs...)
 	}

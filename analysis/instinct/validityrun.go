@@ -44,12 +44,12 @@ var runRules = []Rule{
 	},
 	{
 		ID: "I13", Title: "Errors and survivorship", Section: Validity, Severity: Warning,
-		Needs: "a successful request", Fires: "more than `share` of the requests failed; an error from `condemn` on",
+		Needs: "a successful request", Fires: "more than `share` of the requests failed, those that the client stopped left out; an error from `condemn` on",
 		Thresholds: []Threshold{
 			{Name: "share", Value: 0.01, Why: "A p99 is about one request in a hundred: over 1 % failures are the p99."},
 			{Name: "condemn", Value: 0.05, Why: "Over 5 % failures are the p95, which the tables print."},
 		},
-		Means:   "Latencies are those of the survivors, and flatter the server.",
+		Means:   "A server that drops what would be slow looks fast.",
 		Reading: "cheng-inference-benchmarking", Try: "Read the failures, and lower the load or lift the limit that they name.",
 		look: atClasses(seeErrors),
 	},
@@ -204,13 +204,16 @@ func seeRepeats(l *look) {
 }
 
 func seeErrors(l *look, s *analysis.PointSummary) sight {
-	share := in("error share", s.ErrorRate, "")
-	if s.ErrorRate <= l.limit("share") {
-		return silent(share)
+	stopped := s.Outcomes[experiment.Cancelled] // by the person or the end of the run
+	sent := s.Sent - stopped
+	rate := float64(sent-s.OK) / float64(sent)
+	inputs := []Input{in("ok", float64(s.OK), "requests"), in("sent", float64(sent), "requests"), in("error share", rate, "")}
+	if rate <= l.limit("share") {
+		return silent(inputs...)
 	}
-	out := fired(s.ErrorRate, "%d of %s failed, %s (%s): the latencies are those of the survivors.",
-		s.Sent-s.OK, plural(s.Sent, "measured request"), percent(s.ErrorRate), failures(s)).of(share)
-	if s.ErrorRate >= l.limit("condemn") {
+	out := fired(rate, "%d of %s failed, %s (%s): the latencies are those of the survivors.",
+		sent-s.OK, plural(sent, "measured request"), percent(rate), failures(s)).of(inputs...)
+	if rate >= l.limit("condemn") {
 		return out.as(Error)
 	}
 	return out

@@ -50,7 +50,7 @@ var steadyRules = []Rule{
 			{Name: "rounds", Value: 10, Unit: "requests a user", Why: "The edges of a window cut about one round of requests in two, a tenth of ten rounds."},
 			{Name: "least", Value: 1, Why: "A window that does not hold one whole latency, or less than a request a user, is edges alone."},
 		},
-		Means:   "Throughput rests on a few rounds of requests, and is biased by the window's edges.",
+		Means:   "The edges of the window, where requests are cut in two, weigh as much as its middle.",
 		Reading: "nvidia-genai-perf-nim", Try: "Send ten requests a user or more: -n at least ten times the highest concurrency.",
 		look: atEach(seeShort),
 	},
