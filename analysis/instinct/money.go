@@ -61,7 +61,7 @@ func lookCostKnee(l *look) {
 var dominated = Rule{
 	ID: "I42", Title: "Dominated configuration", Section: Money, Severity: Note,
 	Needs: "another experiment of the notebook with the same workload and model, on the same hardware or with prices of both",
-	Fires: "for each level of this experiment the other one has a level with at least its interactivity and at most its cost a token, better by over noise in one of them",
+	Fires: "for each level of this experiment the other one has a level that is neither slower for a user nor dearer a token by over noise, and better by over noise in one of them",
 	Thresholds: []Threshold{
 		{Name: "noise", Value: 0.03, Why: "Differences under 3 % are not told apart (I12)."},
 	},
@@ -113,7 +113,7 @@ func beats(o *Case, theirs float64, v *analysis.Level, mine, noise float64) bool
 			w := &o.Curves[i].Levels[j]
 			speed := quotient(w.Interactivity.Value, v.Interactivity.Value)
 			cost := quotient(theirs/w.OutputThroughput.Value, mine/v.OutputThroughput.Value)
-			if looped(w) && speed >= 1 && cost <= 1 && (speed > 1+noise || cost < 1-noise) {
+			if looped(w) && speed >= 1-noise && cost <= 1+noise && (speed > 1+noise || cost < 1-noise) {
 				return true
 			}
 		}

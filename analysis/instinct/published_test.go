@@ -33,8 +33,8 @@ func constant(d analysis.Distribution, value float64) analysis.Distribution {
 	return d
 }
 
-// table makes the case of a published table: what it has no column for is not known.
-func table(rows []row, prompt, output float64, m *analysis.Machine) *instinct.Case {
+// table makes the case of a published table: what it has no column for is not known, unless the changes say it.
+func table(rows []row, prompt, output float64, m *analysis.Machine, changes ...func(*analysis.PointSummary)) *instinct.Case {
 	e := &experiment.Experiment{ID: "01TABLE", Number: 1, Spec: experiment.DefaultSpec()}
 	e.Spec.InputTokens, e.Spec.OutputTokens, e.Spec.Stream = experiment.Tokens(int(prompt)), experiment.Tokens(int(output)), true
 	var points []analysis.PointSummary
@@ -46,6 +46,9 @@ func table(rows []row, prompt, output float64, m *analysis.Machine) *instinct.Ca
 		s.OutputThroughput, s.RequestRate, s.Interactivity = r.tokSs, r.tokSs/output, 1000/r.itl
 		s.BRun = r.tokSs * r.itl / 1000
 		s.IdentityRatio = r.tokSs / (float64(r.users) * output / ((r.ttft + (output-1)*r.itl) / 1000))
+		for _, change := range changes {
+			change(&s)
+		}
 		points = append(points, s)
 		e.Spec.Concurrency = append(e.Spec.Concurrency, r.users)
 	}
