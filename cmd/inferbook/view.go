@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/inferbook/inferbook/analysis"
 	"github.com/inferbook/inferbook/analysis/instinct"
@@ -41,12 +44,8 @@ func loadView(ctx context.Context, nb *store.Notebook, e *experiment.Experiment)
 		return nil, err
 	}
 	v := &view{Experiment: e}
-	for _, pt := range points {
-		s, err := summary(ctx, nb, e, pt)
-		if err != nil {
-			return nil, fmt.Errorf("summarising %s of %s: %w", pt.Load, e.Alias(), err)
-		}
-		v.Points = append(v.Points, s)
+	if v.Points, err = summaries(ctx, nb, e, points); err != nil {
+		return nil, err
 	}
 	v.Curves, v.Search = analysis.NewCurves(e, v.Points), found(&e.Spec, v.Points)
 	machine := machineOf(e)
@@ -93,6 +92,26 @@ func (v *view) endedBy() experiment.EarlyEnd {
 		}
 	}
 	return ""
+}
+
+// summariesAtOnce bounds how many points are summarised at once, each of which takes a processor, and a few
+// hundred bytes of memory a request.
+const summariesAtOnce = 4
+
+// summaries gives the points' summaries, in their order.
+func summaries(ctx context.Context, nb *store.Notebook, e *experiment.Experiment, points []experiment.Point) ([]analysis.PointSummary, error) {
+	out := make([]analysis.PointSummary, len(points))
+	all, ctx := errgroup.WithContext(ctx)
+	all.SetLimit(min(runtime.GOMAXPROCS(0), summariesAtOnce))
+	for i, pt := range points {
+		all.Go(func() (err error) {
+			if out[i], err = summary(ctx, nb, e, pt); err != nil {
+				return fmt.Errorf("summarising %s of %s: %w", pt.Load, e.Alias(), err)
+			}
+			return nil
+		})
+	}
+	return out, all.Wait()
 }
 
 // summary gives a point's summary, from the cache where it is current.
