@@ -16,7 +16,7 @@ const freeShare = 0.2
 
 // LineFit is a least-squares line through levels, with 95 % t intervals for its
 // parameters: how far they are known if the levels scatter about a straight line.
-// A bound that the levels cannot support is infinite (null in JSON).
+// A bound that the levels cannot support is NaN.
 type LineFit struct {
 	Alpha     float64 `json:"alpha_ms"` // ms: what a step costs however few there are
 	AlphaLow  float64 `json:"alpha_low_ms"`
@@ -121,6 +121,11 @@ func fitTPOT(levels []Level, limit *Landmark) (fit *LineFit, refused string) {
 	}
 	if fit.Double, fit.DoubleLow, fit.DoubleHigh = line.Root(); !(fit.Double > 0) {
 		fit.Double, fit.DoubleLow, fit.DoubleHigh = math.NaN(), math.NaN(), math.NaN()
+	}
+	for _, bound := range []*float64{&fit.AlphaLow, &fit.AlphaHigh, &fit.BetaLow, &fit.BetaHigh, &fit.DoubleLow, &fit.DoubleHigh} {
+		if !finite(*bound) {
+			*bound = math.NaN()
+		}
 	}
 	return fit, ""
 }

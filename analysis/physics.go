@@ -267,7 +267,7 @@ func (p *Physics) explainPrefill(c *Curve) {
 	}
 	caveat := "TTFT has the network and the front end in it too."
 	if !closed(f.Load) || f.Load.Concurrency > 1 {
-		caveat = "requests wait for each other at that load, and TTFT has the network and the front end in it too."
+		caveat = "requests may wait for each other there, and TTFT has the network and the front end in it too."
 	}
 	// The prompt at which arithmetic takes as long as reading the weights.
 	even := ratio(m.ActiveBytes*m.Peak, 2*m.Active*m.Bandwidth)

@@ -73,7 +73,7 @@ func TestExplain(t *testing.T) {
 		{"experts: a lower bound with many", h100(func(m *Machine) { m.Parameters *= 8; m.WeightBytes *= 3 }), []float64{1, 60, 8, 120, 64, 900, 40, 1600}, nil,
 			[]string{"That is a lower bound: several requests read more of the experts"}, ""},
 
-		{"no run alone", h100(sound), []float64{8, 500, 9, 880}, nil, []string{"16.2 % of the peak of 989 TFLOP/s (MFU); requests wait for each other at that load"}, ""},
+		{"no run alone", h100(sound), []float64{8, 500, 9, 880}, nil, []string{"16.2 % of the peak of 989 TFLOP/s (MFU); requests may wait for each other there"}, ""},
 		{"more than the peak", h100(sound), []float64{1, 60, 8, 120}, nil, []string{"tok/s, 135 % of the peak", "no GPU does more than its peak, so prompts came from a cache unseen"}, ""},
 		{"a prompt too short to need the peak", h100(sound), []float64{1, 60, 8, 120}, func(c *Curve) { c.Levels[0].Points[0].MeanPrompt = 200 },
 			[]string{"a prompt of 200 tokens", "a prompt under 295 tokens is bound by reading the weights"}, ""},
