@@ -67,9 +67,6 @@ var steadyRules = []Rule{
 	},
 }
 
-// noTTFT is why a rule about the start of an answer has nothing to look at.
-const noTTFT = "There is no TTFT."
-
 func seeWarmup(l *look, s *analysis.PointSummary) sight {
 	g := &s.Signs
 	early := math.Max(float64(s.Point.Load.Concurrency), math.Ceil(0.05*float64(s.OK)))
@@ -81,10 +78,10 @@ func seeWarmup(l *look, s *analysis.PointSummary) sight {
 	case s.WarmedUp == 0 && g.ColdTTFT > l.limit("cold")*s.TTFT.P50.Value:
 		return fired(g.ColdTTFT/s.TTFT.P50.Value, "The very first request is measured and has a TTFT of %s ms where the median is %s ms: a cold start.",
 			short(g.ColdTTFT), short(s.TTFT.P50.Value)).of(inputs...)
-	case math.IsNaN(g.EarlyTTFT) || math.IsNaN(g.LaterTTFT):
-		return missing(noTTFT)
-	case later < 2:
-		return missing("There are no requests after the first ones to compare them with.")
+	case !s.TTFT.P50.Known():
+		return missing("There is no TTFT.")
+	case math.IsNaN(g.EarlyTTFT) || math.IsNaN(g.LaterTTFT) || later < 2:
+		return missing(fmt.Sprintf("There are no requests after the first %.0f to compare them with.", early))
 	}
 	ratio := g.EarlyTTFT / g.LaterTTFT
 	sure := l.limit("errors") * spread(s.TTFT) * math.Sqrt((1/early+1/later)*alike(s))
@@ -136,8 +133,11 @@ func halvesError(s *analysis.PointSummary) float64 {
 		}
 	}
 	lengths := known(s.Signs.OutputCV)
-	users := math.Max(s.MeanInflight, 0)
-	return math.Sqrt(2*((between*between+lengths*lengths)*k+users/6)) / k
+	edge := math.Max(s.MeanInflight, 0) / 6
+	if !(s.MeanEvents > 0) { // answers that come whole count in one instant, and those of one step in the same
+		edge *= math.Max(s.MeanInflight, 1)
+	}
+	return math.Sqrt(2*((between*between+lengths*lengths)*k+edge)) / k
 }
 
 func seeHalves(l *look, s *analysis.PointSummary) sight {

@@ -21,7 +21,7 @@ func TestNotEvaluable(t *testing.T) {
 	}{
 		{"no event", loop, each(func(s *experiment.Sample) { whole(s); s.Outcome = experiment.OK }), map[string]string{
 			"I02": "No answer came in events.", "I14": "No answer came in events.", "V08": "No answer came in events.", "V09": "No answer came in events.",
-			"I03": "There is no second token count.", "I05": noTTFT, "I08": "It needs throughput, TTFT and TPOT, and one of them is not known."}},
+			"I03": "There is no second token count.", "I05": "There is no TTFT.", "I08": "It needs throughput, TTFT and TPOT, and one of them is not known."}},
 		{"one token each", loop, each(func(s *experiment.Sample) {
 			s.Gaps, s.OutputTokens, s.OutputAsked, s.Events, s.Reads, s.LastContent = nil, 1, 1, 1, 1, s.FirstContent
 		}), map[string]string{"I01": "No streamed answer was long enough to tell.", "V08": "There is no gap between events.", "V09": "No streamed answer has both a TTFT and a TPOT."}},
@@ -39,7 +39,7 @@ func TestNotEvaluable(t *testing.T) {
 			p.Health.StampSource, p.Health.WakeLagP99, p.Health.ReadLagP99 = "read", experiment.Unknown, experiment.Unknown
 		}), map[string]string{"V13": "How late the client read was not recorded."}},
 		{"failures", loop, first(20, func(s *experiment.Sample) { s.Outcome = experiment.Timeout }), map[string]string{"I08": manyFailed, "I09": manyFailed, "V10": manyFailed}},
-		{"a few requests", loop, func(c *subject) { c.keep(3) }, map[string]string{
+		{"a few requests", loop, func(c *subject) { c.keep(3) }, map[string]string{"I05": "There are no requests after the first 2 to compare them with.",
 			"I06": "3 requests ended within the window, too few to tell its halves apart.", "V07": "3 successful requests are fewer than ten a third."}},
 		{"one arrival", openLoop, func(c *subject) { c.keep(1) }, map[string]string{
 			"V03": "The rate of the schedule or that of the sends is not known."}},

@@ -74,8 +74,9 @@ func (p *program) curveAction(c *cli.Context) error {
 	case c.Bool("json"):
 		if err := printJSON(p.out, struct {
 			document
-			Curves []analysis.Curve `json:"curves"`
-		}{document{"inferbook.curve/1"}, curvesOf(views)}); err != nil {
+			Curves   []analysis.Curve    `json:"curves"`
+			Verdicts []experimentVerdict `json:"verdicts"`
+		}{document{"inferbook.curve/1"}, curvesOf(views), verdictsOf(views)}); err != nil {
 			return err
 		}
 	case out == "":
@@ -87,10 +88,13 @@ func (p *program) curveAction(c *cli.Context) error {
 		}
 		p.printBetween(views)
 	}
-	switch {
-	case out == "":
+	if out == "" {
 		return nil
-	case isFolder(out):
+	}
+	if !c.Bool("json") {
+		p.hintVerdicts(views)
+	}
+	if isFolder(out) {
 		_, err = p.drawAll(c.Context, nb, views, out, figure.SVG)
 		return err
 	}

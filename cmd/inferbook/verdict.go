@@ -6,28 +6,48 @@ import (
 	"strings"
 
 	"github.com/inferbook/inferbook/analysis/instinct"
+	"github.com/inferbook/inferbook/experiment"
 )
 
-// printVerdict says whether the figures can be believed: of the experiment, and of its
-// levels where they differ from each other.
+// printVerdict says whether the figures can be believed.
 func (p *program) printVerdict(v *view) {
-	fmt.Fprintf(p.out, "\n%s %s\n", p.bold("verdict:"), v.verdict())
-	for _, line := range verdictLines(instinct.Verdicts(v.Findings)) {
-		fmt.Fprintf(p.out, "  %s\n", line)
+	fmt.Fprintf(p.out, "\n%s %s\n", p.bold("verdict:"), strings.Join(v.verdictLines(), "\n  "))
+}
+
+// hintVerdicts says of each experiment that is drawn whether its figures can be believed.
+func (p *program) hintVerdicts(views []*view) {
+	for _, v := range views {
+		lines := v.verdictLines()
+		line := v.Experiment.Title() + ": " + lines[0]
+		if len(lines) > 1 {
+			line += " (" + strings.Join(lines[1:], "; ") + ")"
+		}
+		p.hint("%s", line)
 	}
 }
 
-// verdictLines tell the levels apart by their verdicts, worst first: "c=32: do not quote
-// (I07)". There is none where all have the same.
-func verdictLines(list []instinct.LevelVerdict) []string {
-	first := func(l instinct.LevelVerdict) bool { return l.Verdict != list[0].Verdict }
-	if !slices.ContainsFunc(list, first) {
-		return nil
+// experimentVerdict is the verdict on an experiment and its levels.
+type experimentVerdict struct {
+	Experiment string                  `json:"experiment"`
+	Verdict    instinct.Verdict        `json:"verdict"`
+	Levels     []instinct.LevelVerdict `json:"levels"`
+}
+
+func verdictsOf(views []*view) []experimentVerdict {
+	var out []experimentVerdict
+	for _, v := range views {
+		out = append(out, experimentVerdict{v.Experiment.Alias(), v.verdict(), instinct.Verdicts(v.Findings)})
 	}
-	var out []string
+	return out
+}
+
+// verdictLines are the verdict on the experiment, and where its levels differ one more for
+// each of their verdicts, worst first: "c=32: do not quote (I07)".
+func (v *view) verdictLines() []string {
+	var of []string
 	for _, verdict := range []instinct.Verdict{instinct.DoNotQuote, instinct.Limited, instinct.Sound} {
 		var loads, rules []string
-		for _, l := range list {
+		for _, l := range instinct.Verdicts(v.Findings) {
 			if l.Verdict == verdict {
 				loads, rules = append(loads, l.Load.String()), append(rules, l.Rules...)
 			}
@@ -35,11 +55,26 @@ func verdictLines(list []instinct.LevelVerdict) []string {
 		if len(loads) == 0 {
 			continue
 		}
-		line := strings.Join(loads, ", ") + ": " + string(verdict)
+		line := string(verdict)
 		if len(rules) > 0 {
+			slices.Sort(rules)
 			line += " (" + strings.Join(unique(rules), ", ") + ")"
 		}
-		out = append(out, line)
+		of = append(of, strings.Join(loads, ", ")+": "+line)
+		if len(loads) == len(v.levels()) {
+			return []string{line}
+		}
+	}
+	return append([]string{string(v.verdict())}, of...)
+}
+
+// levels are all the loads of the curves.
+func (v *view) levels() []experiment.Load {
+	var out []experiment.Load
+	for _, c := range v.Curves {
+		for _, l := range c.Levels {
+			out = append(out, l.Load)
+		}
 	}
 	return out
 }
@@ -51,13 +86,21 @@ func (p *program) printLimits(v *view) {
 	for _, text := range v.Warnings {
 		lines = append(lines, "· "+text)
 	}
+	told := instinct.Tell(v.Findings)
+	grave := slices.IndexFunc(told, func(t instinct.Told) bool { return t.Severity != instinct.Error })
+	if grave < 0 {
+		grave = len(told)
+	}
+	levels := len(v.levels())
+	for _, t := range told[:grave] {
+		lines = append(lines, "· "+toldLine(t, levels))
+	}
 	for _, c := range v.Curves {
 		for _, text := range c.Warnings {
 			lines = append(lines, "· "+text)
 		}
 	}
-	levels := len(instinct.Verdicts(v.Findings))
-	for _, t := range instinct.Tell(v.Findings) {
+	for _, t := range told[grave:] {
 		lines = append(lines, "· "+toldLine(t, levels))
 	}
 	lines = append(lines, instinct.Altered(v.Findings)...)
@@ -71,6 +114,7 @@ func (p *program) printLimits(v *view) {
 	for _, line := range unique(lines) {
 		fmt.Fprintf(p.out, "  %s\n", line)
 	}
+	fmt.Fprintf(p.out, "  `inferbook why %s` gives each rule's inputs, its thresholds and why they are those, and what to try next\n", v.Experiment.Alias())
 }
 
 // toldLine is a finding with its level, unless that is the only one, and the other levels of
