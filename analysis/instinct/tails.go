@@ -79,7 +79,7 @@ var goodputGap = Rule{
 
 var populations = Rule{
 	ID: "I39", Title: "Several populations", Section: Helps, Severity: Warning,
-	Needs: "least streamed answers at a level",
+	Needs: "a hundred streamed answers at a level",
 	Fires: "the bimodality coefficient of the logarithms is over bimodal, of TTFT while these spread by over ttft or of TPOT while they spread by over tpot; or answers name several models or fingerprints",
 	Thresholds: []Threshold{
 		{Name: "bimodal", Value: 0.555, Why: "5/9 is the coefficient of a uniform distribution; two peaks apart have more."},
