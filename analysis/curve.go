@@ -156,7 +156,7 @@ func NewCurve(e *experiment.Experiment, points []PointSummary) Curve {
 		c.Levels = append(c.Levels, newLevel(sorted[:n:n], e.Spec.SLO))
 		sorted = sorted[n:]
 	}
-	c.AdmissionLimit = admissionLimit(c.Levels)
+	c.AdmissionLimit = AdmissionLimit(c.Levels, Flatness, AdmittedShare)
 	c.Preemption = preemption(c.Levels)
 	c.Fit, c.NoFit = fitTPOT(c.Levels, c.AdmissionLimit)
 	c.Free = freeBatching(c.Fit)

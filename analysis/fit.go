@@ -138,7 +138,7 @@ func fitTPOT(levels []Level, limit *Landmark) (fit *LineFit, refused string) {
 func firstWaiting(levels []Level) int {
 	ps := places(levels, func(l *Level) Estimate { return l.BRun })
 	for i := 1; i < len(ps); i++ {
-		if ps[i].value < admittedShare*float64(ps[i].users) && gain(ps[i-1], ps[i]) < 0.5 {
+		if ps[i].value < AdmittedShare*float64(ps[i].users) && gain(ps[i-1], ps[i]) < 0.5 {
 			return ps[i].users
 		}
 	}

@@ -135,7 +135,7 @@ func (p *program) names(c *cli.Context, command string) []string {
 	switch command {
 	case "completion":
 		return slices.Sorted(maps.Keys(completionScripts))
-	case "show", "curve", "cost", "note", "report new", "tag", "rename", "rm", "restore", "readings show", "readings status":
+	case "show", "curve", "why", "cost", "note", "report new", "tag", "rename", "rm", "restore", "readings show", "readings status":
 	default:
 		return nil
 	}
