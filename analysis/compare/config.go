@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/inferbook/inferbook/analysis"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -74,9 +73,3 @@ func (f Floors) Of(l Level, figure Figure) float64 {
 	}
 	return math.NaN()
 }
-
-// label is the title of a run with what stands behind it.
-func label(e *experiment.Experiment) string { return e.Title() + "  " + e.Environment.Label() }
-
-// workloadText is what a level asked for, in one line.
-func workloadText(l Level) string { return analysis.WorkloadText(l.spec()) }
