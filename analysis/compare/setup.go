@@ -86,14 +86,7 @@ func (r *Run) settings() map[string]string {
 			out[f.Key] = unknownText
 		}
 	}
-	fields := map[string]string{}
-	if text, err := json.Marshal(r.Experiment.Spec); err == nil {
-		var tree map[string]any
-		if json.Unmarshal(text, &tree) == nil {
-			delete(tree, "classes") // which are compared as one, by what they ask
-			flatten(fields, "", tree)
-		}
-	}
+	fields := specFields(&r.Experiment.Spec)
 	for _, w := range asked {
 		delete(fields, w.key)
 		for k := range fields {
@@ -110,6 +103,17 @@ func (r *Run) settings() map[string]string {
 		delete(out, k)
 	}
 	out[definitionKey] = r.definitions()
+	return out
+}
+
+// specFields lists the fields of a specification by their names, those of a field of a field after a dot.
+func specFields(s *experiment.Spec) map[string]string {
+	out := map[string]string{}
+	var tree map[string]any
+	if text, err := json.Marshal(s); err == nil && json.Unmarshal(text, &tree) == nil {
+		delete(tree, "classes") // which are compared as one, by what they ask
+		flatten(out, "", tree)
+	}
 	return out
 }
 

@@ -200,7 +200,7 @@ const perGPU = "output_throughput_per_gpu"
 // At compares two runs at their SLO points: of each variant that both have. The runs' summaries must have
 // been made for the SLO.
 func At(a, b *Run, slo experiment.SLO, o Options) (*Diff, []AtDiff, error) {
-	d := &Diff{A: a, B: b, Setup: NewSetup(a, b), Notes: reality(a, b)}
+	d := &Diff{A: a, B: b, Setup: NewSetup(a, b)}
 	va, vb := a.variants(), b.variants()
 	var out []AtDiff
 	var pairs [][2]Level
@@ -225,7 +225,7 @@ func At(a, b *Run, slo experiment.SLO, o Options) (*Diff, []AtDiff, error) {
 			return nil, nil, err
 		}
 		if l := out[i].Diff; l != nil {
-			d.Levels = append(d.Levels, *l)
+			d.add(*l)
 		}
 	}
 	d.Notes = notes(a, b, d.Levels)

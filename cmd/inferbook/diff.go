@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"math"
-	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -109,11 +108,15 @@ func (p *program) diff(c *cli.Context, runs [2]*compare.Run, at experiment.SLO, 
 
 // refusal says why two runs are not compared.
 func refusal(a, b string, list []compare.Unequal) error {
+	return usage("%s and %s did different work, so their figures are not compared (%s); --anyway compares them all the same", a, b, unequalText(list))
+}
+
+func unequalText(list []compare.Unequal) string {
 	texts := make([]string, len(list))
 	for i, u := range list {
 		texts[i] = u.String()
 	}
-	return usage("%s and %s did different work, so their figures are not compared (%s); --anyway compares them all the same", a, b, strings.Join(texts, "; "))
+	return strings.Join(texts, "; ")
 }
 
 // figuresFlag reads --metric; nil where it is not given.
@@ -322,13 +325,12 @@ func loadsText(list []experiment.Load) string {
 
 // printLegend says what the words, p and n stand for.
 func (p *program) printLegend(d *compare.Diff) {
-	within, corrected := false, 0
+	corrected := 0
 	for _, l := range d.Levels {
 		corrected = max(corrected, l.Corrected)
-		within = within || slices.ContainsFunc(l.Rows, func(r compare.Row) bool { return r.Within })
 	}
 	n, test, values := "repeats", "the exact test of Mann and Whitney", "figures are medians over the repeats, a ratio is of geometric means"
-	if within {
+	if d.Within {
 		n, test, values = "requests of one run, or parts of its window", "what varies within the runs", "figures are of one run each"
 	}
 	family := ""
@@ -337,19 +339,18 @@ func (p *program) printLegend(d *compare.Diff) {
 	}
 	fmt.Fprintf(p.out, "ratio: %s ÷ %s; ~ = no difference shown; p by %s%s; n = %s; %s\n",
 		d.B.Experiment.Alias(), d.A.Experiment.Alias(), test, family, n, values)
+	if d.Within {
+		fmt.Fprintf(p.out, "%s\n", p.bold(compare.WithinOneRun))
+	}
 }
 
 // printCaveats prints what keeps the comparison from saying more.
 func (p *program) printCaveats(d *compare.Diff) {
 	var list []string
 	if len(d.Unequal) > 0 && !d.Refused {
-		texts := make([]string, len(d.Unequal))
-		for i, u := range d.Unequal {
-			texts[i] = u.String()
-		}
-		list = append(list, "Compared although the two did different work ("+strings.Join(texts, "; ")+"): a ratio ranks the work as much as the servers.")
+		list = append(list, "Compared although the two did different work ("+unequalText(d.Unequal)+"): a ratio ranks the work as much as the servers.")
 	}
-	if n := d.Setup.Of(compare.Confound); len(n) > 0 && !d.Refused {
+	if n := d.Setup.Of(compare.Confound); len(n) > 0 && len(d.Levels) > 0 {
 		keys := make([]string, len(n))
 		for i, x := range n {
 			keys[i] = x.Key
