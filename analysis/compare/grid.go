@@ -115,8 +115,8 @@ func (g *Grid) merge(in []Level, row, col []string) (*Level, error) {
 			key, a, b = d[0].Key, d[0].A, d[0].B
 		}
 		if key != "" {
-			return nil, fmt.Errorf("the cell of %s and %s holds %s with %s and %s with %s; add %s to --row or --col, or choose with --filter %s:…",
-				place(g.RowKeys, row), place(g.ColKeys, col), out.Run.Experiment.Alias(), orNone(a), l.Run.Experiment.Alias(), orNone(b), key, key)
+			return nil, fmt.Errorf("%s and %s share the cell %s, %s and differ in %s (%s and %s); add it to --row or --col, or choose one with --filter",
+				out.Run.Experiment.Alias(), l.Run.Experiment.Alias(), place(g.RowKeys, row), place(g.ColKeys, col), key, orNone(a), orNone(b))
 		}
 		g.unequal(out, l)
 		out.Points = append(out.Points, l.Points...)
@@ -174,6 +174,7 @@ func (g *Grid) fill(cells [][]*Level, figures []Figure, floors Floors) error {
 		g.Tables[k].mean(len(g.Cols))
 	}
 	g.note(cells)
+	g.alsoDiffer(cells)
 	return nil
 }
 
@@ -260,6 +261,31 @@ func (g *Grid) note(cells [][]*Level) {
 	for _, t := range g.Tables {
 		if t.Figure.Metric.Direction == analysis.Neither {
 			g.Notes = append(g.Notes, fmt.Sprintf("%s has no better side: it differs or it does not.", t.Figure))
+		}
+	}
+}
+
+// alsoDiffer says, of each column, what sets it apart from the first beside the keys of the table: what is put down
+// to those keys may come from there.
+func (g *Grid) alsoDiffer(cells [][]*Level) {
+	named := func(key string) bool {
+		return slices.ContainsFunc(slices.Concat(g.RowKeys, g.ColKeys), func(n string) bool { return longKey(n) == key })
+	}
+	for j := 1; j < len(g.Cols); j++ {
+		var list []string
+		for i := range cells {
+			if cells[i][0] == nil || cells[i][j] == nil || cells[i][0].Run == cells[i][j].Run {
+				continue
+			}
+			for _, d := range NewSetup(cells[i][0].Run, cells[i][j].Run).Differences {
+				if (d.Class == Confound || d.Class == Intended) && !named(d.Key) && !slices.Contains(list, d.Key) {
+					list = append(list, d.Key)
+				}
+			}
+		}
+		if len(list) > 0 {
+			g.Notes = append(g.Notes, fmt.Sprintf("%s and %s differ in %s too, which may explain some of it.",
+				place(g.ColKeys, g.Cols[0]), place(g.ColKeys, g.Cols[j]), strings.Join(list, ", ")))
 		}
 	}
 }

@@ -15,27 +15,28 @@ import (
 // every field of a specification.
 var keys = []struct {
 	name string
+	fact string // the fact that it stands for; "" = none
 	of   func(Level) string
 }{
-	{"experiment", func(l Level) string { return l.Run.Experiment.Alias() }},
-	{"name", func(l Level) string { return l.Run.Experiment.Name }},
-	{"tag", func(l Level) string { return strings.Join(l.Run.Experiment.Tags, " ") }},
-	{"model", fact(experiment.KeyModel)},
-	{"runtime", fact(experiment.KeyRuntime)},
-	{"version", fact(experiment.KeyRuntimeVersion)},
-	{"gpu", fact(experiment.KeyGPUModel)},
-	{"gpus", fact(experiment.KeyGPUCount)},
-	{"precision", fact(experiment.KeyPrecision)},
-	{"settings", fact(experiment.KeySettings)},
-	{"load", func(l Level) string { return l.Load.String() }},
-	{"variant", func(l Level) string { return l.Load.Variant }},
-	{"concurrency", func(l Level) string {
+	{"experiment", "", func(l Level) string { return l.Run.Experiment.Alias() }},
+	{"name", "", func(l Level) string { return l.Run.Experiment.Name }},
+	{"tag", "", func(l Level) string { return strings.Join(l.Run.Experiment.Tags, " ") }},
+	{"model", experiment.KeyModel, nil},
+	{"runtime", experiment.KeyRuntime, nil},
+	{"version", experiment.KeyRuntimeVersion, nil},
+	{"gpu", experiment.KeyGPUModel, nil},
+	{"gpus", experiment.KeyGPUCount, nil},
+	{"precision", experiment.KeyPrecision, nil},
+	{"settings", experiment.KeySettings, nil},
+	{"load", "", func(l Level) string { return l.Load.String() }},
+	{"variant", "", func(l Level) string { return l.Load.Variant }},
+	{"concurrency", "", func(l Level) string {
 		if l.Load.Concurrency == 0 {
 			return ""
 		}
 		return strconv.Itoa(l.Load.Concurrency)
 	}},
-	{"rate", func(l Level) string {
+	{"rate", "", func(l Level) string {
 		if l.Load.Rate == 0 {
 			return ""
 		}
@@ -43,28 +44,28 @@ var keys = []struct {
 	}},
 }
 
-func fact(key string) func(Level) string {
-	return func(l Level) string {
-		f := l.Run.Experiment.Environment.Get(key)
-		if f.Source == experiment.UnknownValue {
-			return ""
-		}
-		return f.Value
-	}
-}
-
 // Key gives what a level has under a key: a short name such as gpu, a fact such as gpu.driver, or a field of the
 // specification such as output_tokens or simulator.options.max-seqs. "" = nothing, or not known.
 func (l Level) Key(name string) string {
 	for _, k := range keys {
-		if k.name == name {
+		if k.name == name && k.of != nil {
 			return k.of(l)
 		}
 	}
-	if v := fact(name)(l); v != "" {
-		return v
+	if f := l.Run.Experiment.Environment.Get(longKey(name)); f.Source != experiment.UnknownValue {
+		return f.Value
 	}
 	return specFields(l.spec())[name]
+}
+
+// longKey is the fact that a short name stands for, or the name itself.
+func longKey(name string) string {
+	for _, k := range keys {
+		if k.name == name && k.fact != "" {
+			return k.fact
+		}
+	}
+	return name
 }
 
 // ParseKeys reads keys with commas between them. A key that none of the levels has is an error.
@@ -110,14 +111,14 @@ type term struct {
 }
 
 // ParseFilter reads a filter: terms "key:pattern" with spaces between them, all of which have to hold. A pattern is
-// a text in which * stands for any characters, in any case of letters, or a bound such as >=8; several stand
+// a text in which * stands for any characters, in any case of letters, or a bound such as >=8; nothing is for what has no such key, and several stand
 // with commas between them. A minus sign before a term turns it round.
 func ParseFilter(text string, levels []Level) (Filter, error) {
 	var f Filter
 	for _, part := range strings.Fields(text) {
 		word, not := strings.CutPrefix(part, "-")
 		key, value, ok := strings.Cut(word, ":")
-		if !ok || key == "" || value == "" {
+		if !ok || key == "" {
 			return nil, fmt.Errorf("%q is not a term of a filter; write key:pattern, such as gpu:h100* or concurrency:>=8", part)
 		}
 		if err := checkKey(key, levels); err != nil {

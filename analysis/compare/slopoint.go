@@ -168,8 +168,8 @@ func (l Level) standing(slo experiment.SLO) string {
 		parts = append(parts, fmt.Sprintf("%.3g %% of %s within it, 95 %% interval %.3g to %.3g %%", 100*share, plural(l.sent(), "request"), 100*low, 100*high))
 	}
 	if len(others) > 0 {
-		p := l.Points[len(l.Points)/2]
-		parts = append(parts, strings.TrimSuffix(analysis.Verdict(others, p).Sentence, "."))
+		_, what, _ := strings.Cut(analysis.Verdict(others, l.Points[len(l.Points)/2]).Sentence, ": ")
+		parts = append(parts, strings.TrimSuffix(what, "."))
 	}
 	return strings.Join(parts, "; ")
 }

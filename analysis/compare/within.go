@@ -17,8 +17,7 @@ const slicesOfWindow = 40
 // withinRuns compares a figure of one run each by what varies within them. It reports
 // false for a figure that has no such interval, and where there are no samples.
 func withinRuns(f Figure, a, b Level) (interval.Ratio, bool, error) {
-	perRequest := f.Metric.Of != nil
-	if !perRequest && f.tokens() == nil || a.Run.Samples == nil || b.Run.Samples == nil {
+	if f.Metric.Of == nil && f.tokens() == nil || a.Run.Samples == nil || b.Run.Samples == nil {
 		return interval.Ratio{}, false, nil
 	}
 	sa, err := f.series(a)
@@ -37,12 +36,7 @@ func withinRuns(f Figure, a, b Level) (interval.Ratio, bool, error) {
 		slices.Sort(sb)
 		return interval.QuantileRatio(sa, sb, f.Quantile), true, nil
 	}
-	r := interval.MeanRatio(sa, sb)
-	if !perRequest { // the parts of two windows have different lengths, the throughputs do not
-		scale := median(f.Values(b)) / median(f.Values(a)) / r.Value
-		r.Value, r.Low, r.High = r.Value*scale, r.Low*scale, r.High*scale
-	}
-	return r, true, nil
+	return interval.MeanRatio(sa, sb), true, nil
 }
 
 // tokens gives what a request adds to a throughput; nil for any other figure.
@@ -59,7 +53,7 @@ func (f Figure) tokens() func(*experiment.Sample) float64 {
 }
 
 // series gives the values of one run's requests in the order in which they were
-// sent, or of a throughput what ended in each part of the window.
+// sent, or of a throughput its value in each part of the window.
 func (f Figure) series(l Level) ([]float64, error) {
 	p := l.Points[slices.IndexFunc(l.Points, func(p *analysis.PointSummary) bool {
 		return len(f.Values(Level{Points: []*analysis.PointSummary{p}})) > 0
@@ -75,7 +69,7 @@ func (f Figure) series(l Level) ([]float64, error) {
 		}
 	}
 	if of := f.tokens(); of != nil {
-		return parts(p, samples, of), nil
+		return f.parts(p, samples, of), nil
 	}
 	slices.SortStableFunc(samples, func(a, b experiment.Sample) int { return cmp.Compare(a.Sent, b.Sent) })
 	var out []float64
@@ -87,8 +81,8 @@ func (f Figure) series(l Level) ([]float64, error) {
 	return out, nil
 }
 
-// parts sums what the requests that count for throughput add to it in each part of the window.
-func parts(p *analysis.PointSummary, samples []experiment.Sample, of func(*experiment.Sample) float64) []float64 {
+// parts gives the throughput in each part of the window. Their mean is that of the point.
+func (f Figure) parts(p *analysis.PointSummary, samples []experiment.Sample, of func(*experiment.Sample) float64) []float64 {
 	w := p.Point.Window
 	from := max(w.Start, 0)
 	if w.Rule == experiment.SteadyNone || w.SendEnd <= 0 { // the measured requests from the first to the last
@@ -99,17 +93,21 @@ func parts(p *analysis.PointSummary, samples []experiment.Sample, of func(*exper
 			}
 		}
 	}
+	if p.Window <= 0 {
+		return nil
+	}
 	out := make([]float64, slicesOfWindow)
+	part := p.Window.Seconds() / slicesOfWindow
 	for i := range samples {
 		s := &samples[i]
 		if s.Outcome != experiment.OK || s.Phase != experiment.Measured && w.Rule != experiment.SteadyOpen {
 			continue
 		}
 		at := s.End.Sub(from)
-		if at < 0 || at > p.Window || p.Window <= 0 {
+		if at < 0 || at > p.Window {
 			continue
 		}
-		out[min(slicesOfWindow-1, int(slicesOfWindow*at/p.Window))] += of(s)
+		out[min(slicesOfWindow-1, int(slicesOfWindow*at/p.Window))] += of(s) / part
 	}
 	return out
 }

@@ -170,8 +170,8 @@ func (p *program) printGrid(g *compare.Grid) {
 			header = append(header, key)
 		}
 		for j := range g.Cols {
-			if header = append(header, keyText(g.Cols[j])); j > 0 {
-				header = append(header, "÷ "+keyText(g.Cols[0]), "")
+			if header = append(header, keyText(g.ColKeys, g.Cols[j])); j > 0 {
+				header = append(header, "÷ "+keyText(g.ColKeys, g.Cols[0]), "")
 			}
 		}
 		tw := newTable(p.out, header...)
@@ -261,10 +261,14 @@ func (p *program) printGridLegend(g *compare.Grid) {
 	}
 }
 
-func keyText(values []string) string {
+// keyText names a column by the values of its keys; a number says which key it is of.
+func keyText(keys, values []string) string {
 	texts := make([]string, len(values))
 	for i, v := range values {
 		texts[i] = dash(v)
+		if _, err := strconv.ParseFloat(v, 64); err == nil || v == "" {
+			texts[i] = keys[i] + "=" + texts[i]
+		}
 	}
 	return strings.Join(texts, " ")
 }

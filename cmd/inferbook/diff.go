@@ -306,10 +306,16 @@ func chanceText(r compare.Row) string {
 	if r.Ratio.NA == r.Ratio.NB {
 		n = fmt.Sprintf("n=%d", r.Ratio.NA)
 	}
-	if math.IsNaN(r.Ratio.P) {
+	switch p := r.Ratio.P; {
+	case r.Word == compare.NoWord:
+		return ""
+	case math.IsNaN(p):
 		return n
+	case p < 0.001:
+		return "p<0.001 " + n
+	default:
+		return fmt.Sprintf("p=%.3f %s", p, n)
 	}
-	return fmt.Sprintf("p=%.3f %s", r.Ratio.P, n)
 }
 
 func loadsText(list []experiment.Load) string {
@@ -361,14 +367,12 @@ func (p *program) printCaveats(d *compare.Diff) {
 	for _, l := range d.Levels {
 		list = append(list, l.Notes...)
 		for _, r := range l.Rows {
-			if r.Why != "" {
-				list = append(list, r.Why)
-			}
 			if r.Within { // of repeats the notes tell
 				list = append(list, r.Ratio.Warnings...)
 			}
 		}
 	}
+	list = append(list, lacks(d.Levels)...)
 	if list = unique(list); len(list) == 0 {
 		return
 	}
@@ -376,4 +380,23 @@ func (p *program) printCaveats(d *compare.Diff) {
 	for _, text := range list {
 		fmt.Fprintf(p.out, "  · %s\n", text)
 	}
+}
+
+// lacks says what figures lack, those that lack the same in one line.
+func lacks(levels []compare.LevelDiff) []string {
+	var whys []string
+	of := map[string][]string{}
+	for _, l := range levels {
+		for _, r := range l.Rows {
+			if r.Why != "" {
+				whys = append(whys, r.Why)
+				of[r.Why] = append(of[r.Why], r.Figure.String())
+			}
+		}
+	}
+	var list []string
+	for _, why := range unique(whys) {
+		list = append(list, strings.Join(unique(of[why]), ", ")+": "+why)
+	}
+	return list
 }
