@@ -174,7 +174,7 @@ func (f Filter) Choose(levels []Level) []Level {
 func (f Filter) holds(l Level) bool {
 	for _, t := range f {
 		values := []string{l.Key(t.key)}
-		if t.key == "tag" {
+		if t.key == "tag" && len(l.Run.Experiment.Tags) > 0 {
 			values = l.Run.Experiment.Tags
 		}
 		match := slices.ContainsFunc(values, func(v string) bool {

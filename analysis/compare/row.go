@@ -151,18 +151,18 @@ func (r *Row) say() {
 	}
 }
 
-// outlierBar is how far the ratio of the medians may be from that of the geometric means, as a share.
-const outlierBar = 0.05
-
-// outlier says where the repeats of a side are so uneven that its median and its geometric mean
-// tell different things; "" = they do not.
+// outlier says where the repeats of a side are so uneven that the ratio of the medians, which are shown, lies outside
+// the interval of the ratio; "" = it does not.
 func (r *Row) outlier() string {
 	medians := r.B / r.A
-	if r.Within || !(math.Abs(math.Log(medians/r.Ratio.Value)) > math.Log1p(outlierBar)) {
+	if r.Within || !(medians < r.Ratio.Low || medians > r.Ratio.High) || math.Abs(math.Log(medians/r.Ratio.Value)) < math.Log1p(outlierBar) {
 		return ""
 	}
 	return fmt.Sprintf("the ratio of the medians is %.3g and that of the geometric means %.3g, so some repeat lies far off the others.", medians, r.Ratio.Value)
 }
+
+// outlierBar is how far apart the two ratios are, as a share, before it is worth a sentence.
+const outlierBar = 0.05
 
 // median is that of several values in any order; NaN for none.
 func median(values []float64) float64 {

@@ -54,9 +54,9 @@ func capacityText(c compare.Capacity) string {
 	case c.Level == nil:
 		return "none holds"
 	case c.AtLeast():
-		return "at least " + num(c.Level.Load.Level())
+		return fmt.Sprintf("at least %.4g", c.Level.Load.Level())
 	}
-	return num(c.Level.Load.Level())
+	return fmt.Sprintf("%.4g", c.Level.Load.Level())
 }
 
 // bracketText is the ratio of the loads with what the steps of the sweeps leave open.
