@@ -35,6 +35,7 @@ func (p *program) printResult(v *view) {
 	if v.Search != nil {
 		fmt.Fprintf(p.out, "\n%s %s\n", p.bold("The largest load that holds "+e.Spec.SLO.String()+":"), v.Search.Sure)
 	}
+	p.printExpectations(v.Scores)
 	p.printInstrument(v)
 	p.printFailures(v.Failures)
 	p.printWarnings(v)
@@ -48,6 +49,7 @@ func (p *program) printBarren(v *view) {
 	for _, c := range v.Curves {
 		p.printLevels(c, &e.Spec)
 	}
+	p.printExpectations(v.Scores)
 }
 
 // workloadLine says in one line what was asked.

@@ -45,6 +45,7 @@ type session struct {
 	target *target
 	rules  *rules
 	client *runner.Client // nil in virtual time
+	expect []experiment.Expectation
 }
 
 func (p *program) runAction(c *cli.Context) error {
@@ -72,6 +73,10 @@ func (p *program) runAction(c *cli.Context) error {
 	if s := plan.Spec; s.MaxCost > 0 && s.TokenPrice == nil && (address != "" && !c.IsSet("gpu")) {
 		return usage("%w", errNoPrice)
 	}
+	expect, err := expectations(c, &plan)
+	if err != nil {
+		return err
+	}
 	if err := p.confirm(c, address, plan); err != nil {
 		return err
 	}
@@ -88,7 +93,7 @@ func (p *program) runAction(c *cli.Context) error {
 	}
 	defer nb.Close()
 	exp := &experiment.Experiment{Name: c.String("name"), Message: c.String("message"), Tags: c.StringSlice("tag"), Spec: spec, Environment: t.env}
-	s := &session{nb: nb, exp: exp, plan: plan, target: t}
+	s := &session{nb: nb, exp: exp, plan: plan, target: t, expect: expect}
 	if s.rules, err = p.rulesOf(c.Context, s); err != nil {
 		return err
 	}
@@ -157,6 +162,9 @@ func (p *program) drive(ctx context.Context, s *session, key string) (status exp
 		defer s.client.Close()
 	}
 	if err := s.nb.CreateExperiment(ctx, s.exp); err != nil {
+		return experiment.Failed, err
+	}
+	if err := s.keepExpectations(ctx); err != nil {
 		return experiment.Failed, err
 	}
 	p.hint("recording %s into %s", s.exp.Title(), s.nb.Path())

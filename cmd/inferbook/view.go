@@ -23,6 +23,8 @@ type view struct {
 	Search   *analysis.SearchResult
 	Notes    []experiment.Note
 	Failures []failure
+	// Scores say how what was expected came out.
+	Scores []analysis.Score
 	// Warnings concern the experiment as a whole.
 	Warnings []string
 }
@@ -51,6 +53,9 @@ func loadView(ctx context.Context, nb *store.Notebook, e *experiment.Experiment)
 		return nil, err
 	}
 	if v.Notes, err = nb.Notes(ctx, store.NoteFilter{ExperimentID: e.ID}); err != nil {
+		return nil, err
+	}
+	if v.Scores, err = scores(ctx, nb, v); err != nil {
 		return nil, err
 	}
 	if !e.Deleted.IsZero() {
@@ -131,12 +136,13 @@ type runView struct {
 	Search     *analysis.SearchResult  `json:"search"`
 	Notes      []experiment.Note       `json:"notes"`
 	Failures   []failure               `json:"failures"`
+	Scores     []analysis.Score        `json:"expectations"`
 	Warnings   []string                `json:"warnings"`
 }
 
 func (v *view) runView() runView {
 	r := runView{document: document{"inferbook.show/1"}, Experiment: v.Experiment, Alias: v.Experiment.Alias(),
-		Points: v.Points, Curve: v.Curve, Curves: v.Curves, Search: v.Search, Notes: v.Notes, Failures: v.Failures, Warnings: v.Warnings}
+		Points: v.Points, Curve: v.Curve, Curves: v.Curves, Search: v.Search, Notes: v.Notes, Failures: v.Failures, Scores: v.Scores, Warnings: v.Warnings}
 	for _, s := range v.Points {
 		r.Seed = append(r.Seed, s.SeedJSON())
 	}
