@@ -17,32 +17,33 @@ const slicesOfWindow = 40
 // withinRuns compares a figure of one run each by what varies within them. It reports
 // false for a figure that has no such interval, and where there are no samples.
 func withinRuns(f Figure, a, b Level) (interval.Ratio, bool, error) {
-	perRequest := f.Metric.Of != nil
-	if !perRequest && f.tokens() == nil || a.Run.Samples == nil || b.Run.Samples == nil {
-		return interval.Ratio{}, false, nil
-	}
-	sa, err := f.series(a)
-	if err != nil {
+	sa, sb, ok, err := f.bothSeries(a, b)
+	if err != nil || !ok {
 		return interval.Ratio{}, false, err
 	}
-	sb, err := f.series(b)
-	if err != nil {
-		return interval.Ratio{}, false, err
+	return f.ratioOf(sa, sb), true, nil
+}
+
+// bothSeries gives the values of one run each, see [Figure.series]. It reports false where
+// one of them has none.
+func (f Figure) bothSeries(a, b Level) (sa, sb []float64, ok bool, err error) {
+	if f.Metric.Of == nil && f.tokens() == nil || a.Run.Samples == nil || b.Run.Samples == nil {
+		return nil, nil, false, nil
 	}
-	if len(sa) == 0 || len(sb) == 0 {
-		return interval.Ratio{}, false, nil
+	if sa, err = f.series(a); err == nil {
+		sb, err = f.series(b)
 	}
+	return sa, sb, err == nil && len(sa) > 0 && len(sb) > 0, err
+}
+
+// ratioOf compares the series of one run each. It may sort them.
+func (f Figure) ratioOf(sa, sb []float64) interval.Ratio {
 	if f.Quantile > 0 {
 		slices.Sort(sa)
 		slices.Sort(sb)
-		return interval.QuantileRatio(sa, sb, f.Quantile), true, nil
+		return interval.QuantileRatio(sa, sb, f.Quantile)
 	}
-	r := interval.MeanRatio(sa, sb)
-	if !perRequest { // the parts of two windows have different lengths, the throughputs do not
-		scale := median(f.Values(b)) / median(f.Values(a)) / r.Value
-		r.Value, r.Low, r.High = r.Value*scale, r.Low*scale, r.High*scale
-	}
-	return r, true, nil
+	return interval.MeanRatio(sa, sb)
 }
 
 // tokens gives what a request adds to a throughput; nil for any other figure.
@@ -75,7 +76,10 @@ func (f Figure) series(l Level) ([]float64, error) {
 		}
 	}
 	if of := f.tokens(); of != nil {
-		return parts(p, samples, of), nil
+		// The parts of two windows have different lengths, and the throughputs do not.
+		out := parts(p, samples, of)
+		scale(out, f.Of(p)*float64(len(out))/sum(out))
+		return out, nil
 	}
 	slices.SortStableFunc(samples, func(a, b experiment.Sample) int { return cmp.Compare(a.Sent, b.Sent) })
 	var out []float64
@@ -85,6 +89,20 @@ func (f Figure) series(l Level) ([]float64, error) {
 		}
 	}
 	return out, nil
+}
+
+func sum(values []float64) float64 {
+	total := 0.0
+	for _, v := range values {
+		total += v
+	}
+	return total
+}
+
+func scale(values []float64, by float64) {
+	for i := range values {
+		values[i] *= by
+	}
 }
 
 // parts sums what the requests that count for throughput add to it in each part of the window.
