@@ -256,6 +256,8 @@ func (r *Ruling) judge() {
 		r.Verdict, r.Because = Pass, "both are 0"
 	case math.IsNaN(r.Low) || math.IsInf(least, 0) && math.IsInf(most, 0):
 		r.Because = r.unbounded()
+	case most < 0:
+		r.Verdict, r.Because = Pass, "at least "+side(most)
 	case most <= a.Share:
 		r.Verdict, r.Because = Pass, fmt.Sprintf("at most %s, %s", side(most), allowed)
 	case least <= a.Share:
@@ -276,10 +278,10 @@ func (r *Ruling) unbounded() string {
 		return "the baseline is 0, so there is no ratio to it"
 	case r.Why != "":
 		return strings.TrimSuffix(r.Why, ".") + "; --repeat 5, or a noise floor, gives one"
-	case len(r.Ratio.Warnings) > 0:
+	case r.Within && len(r.Ratio.Warnings) > 0:
 		return strings.TrimSuffix(r.Ratio.Warnings[0], ".")
 	}
-	return "too few repeats for an interval"
+	return fmt.Sprintf("%d and %d repeats give no interval", r.Ratio.NA, r.Ratio.NB)
 }
 
 // side writes how much worse something is, in words.
@@ -293,4 +295,10 @@ func side(worse float64) string {
 	return share(worse) + " worse"
 }
 
-func share(v float64) string { return fmt.Sprintf("%.3g %%", 100*v) }
+// share writes a share of 1 in percent, with three digits.
+func share(v float64) string {
+	if v >= 10 {
+		return fmt.Sprintf("%.0f %%", 100*v)
+	}
+	return fmt.Sprintf("%.3g %%", 100*v)
+}

@@ -229,7 +229,11 @@ func changeText(r compare.Ruling) string {
 		if math.IsInf(ratio, 0) {
 			return "∞"
 		}
-		return strings.Replace(fmt.Sprintf("%+.3g", 100*(ratio-1)), "-", "−", 1)
+		text := fmt.Sprintf("%+.3g", 100*(ratio-1))
+		if ratio > 11 {
+			text = fmt.Sprintf("%+.0f", 100*(ratio-1))
+		}
+		return strings.Replace(text, "-", "−", 1)
 	}
 	switch {
 	case math.IsNaN(r.Ratio.Value):

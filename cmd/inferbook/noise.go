@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/inferbook/inferbook/analysis"
 	"github.com/inferbook/inferbook/analysis/compare"
 	"github.com/inferbook/inferbook/experiment"
 	"github.com/inferbook/inferbook/experiment/store"
@@ -116,9 +117,10 @@ type noiseView struct {
 	Host string `json:"host"`
 	// Configs names the configuration of each load, in the order of the levels.
 	Configs     []string        `json:"configs"`
-	Experiments []string        `json:"experiments"` // in the order of A, then B
+	Sides       [2][]string     `json:"experiments"` // of A and of B
 	Differs     string          `json:"what_differs"`
 	Floors      []compare.Noise `json:"floors"`
+	Notes       []string        `json:"notes"`
 	ids         []string
 	configs     map[experiment.Load]string
 }
@@ -139,7 +141,7 @@ func measureNoise(ctx context.Context, nb *store.Notebook, sides [2][]string) (*
 			if err != nil {
 				return nil, err
 			}
-			m.Host, m.Experiments, m.ids = compare.Host(e), append(m.Experiments, e.Alias()), append(m.ids, id)
+			m.Host, m.Sides[i], m.ids = compare.Host(e), append(m.Sides[i], e.Alias()), append(m.ids, id)
 			m.Differs = whatDiffers(e)
 			for _, l := range r.Levels() {
 				levels[i][l.Load] = append(levels[i][l.Load], l)
@@ -152,6 +154,10 @@ func measureNoise(ctx context.Context, nb *store.Notebook, sides [2][]string) (*
 	}
 	for _, load := range loads {
 		m.Configs = append(m.Configs, m.configs[load])
+		if slices.ContainsFunc(append(slices.Clone(levels[0][load]), levels[1][load]...), oversaturated) {
+			m.Notes = append(m.Notes, fmt.Sprintf("Requests pile up at %s, so its figures say how long the runs were, and no floor is found there.", load))
+			continue
+		}
 		for _, f := range compare.NoiseFigures() {
 			if n, ok := compare.NewNoise(f, levels[0][load], levels[1][load]); ok {
 				m.Floors = append(m.Floors, n)
@@ -159,9 +165,14 @@ func measureNoise(ctx context.Context, nb *store.Notebook, sides [2][]string) (*
 		}
 	}
 	if len(m.Floors) == 0 {
-		return nil, errors.New("no request of these runs succeeded, so there is no floor")
+		why := append(m.Notes, "No figure is known of all these runs, so there is no floor.")
+		return nil, &exitError{exitInconclusive, errors.New(why[0])}
 	}
 	return m, nil
+}
+
+func oversaturated(l compare.Level) bool {
+	return slices.ContainsFunc(l.Points, func(s *analysis.PointSummary) bool { return s.Oversaturated })
 }
 
 // whatDiffers says what the runs of one configuration differ in.
@@ -170,9 +181,9 @@ func whatDiffers(e *experiment.Experiment) string {
 	case e.Environment.Virtual():
 		return "Virtual time has no chance of its own, so each run has another seed: lengths, prompts and arrivals are drawn anew, and nothing else differs."
 	case e.Environment.Simulated():
-		return "Each run sends the same requests to the simulated engine; what differs is how this machine keeps time."
+		return "Each run sends the same requests to the simulated engine; what differs is how this machine keeps time. Runs of another seed lie further apart."
 	}
-	return "Each run sends the same requests, with prompts that no cache has seen; what differs is the server, the network and this machine."
+	return "Each run sends the same requests, with prompts that no cache has seen; what differs is the server, the network and this machine. Runs of another seed lie further apart."
 }
 
 // keep records the floors.
@@ -188,21 +199,28 @@ func (m *noiseView) keep(ctx context.Context, nb *store.Notebook) error {
 
 // printNoise prints the floors of what is compared when nobody names figures.
 func (p *program) printNoise(m *noiseView) {
-	fmt.Fprintf(p.out, "%s  %s\n", p.bold("Noise of "+strings.Join(m.Experiments, ", ")), m.Host)
+	fmt.Fprintf(p.out, "%s  A %s · B %s · %s\n", p.bold("Noise"), strings.Join(m.Sides[0], ", "), strings.Join(m.Sides[1], ", "), m.Host)
 	for _, text := range m.Configs {
 		fmt.Fprintf(p.out, "  %s\n", text)
 	}
 	fmt.Fprintln(p.out)
 	t := newTable(p.out, "load", "metric", "runs", "mean", "spread", "floor", "B ÷ A [95 %]")
 	for _, n := range m.Floors {
-		if slices.ContainsFunc(compare.Primary(), func(f compare.Figure) bool { return f.String() == n.Figure.String() }) {
+		if primary(n.Figure.String()) {
 			t.AppendRow([]any{n.Load.String(), n.Figure.String(), len(n.A) + len(n.B), figureText(n.Figure, n.Mean), floorText(n.Spread), floorText(n.Floor), ratioText(compare.Row{Ratio: n.Ratio})})
 		}
 	}
 	t.Render()
 	fmt.Fprintf(p.out, "spread: standard deviation of the logarithms; floor: what two single runs differ by at most, with 95 %% confidence (e^(t·spread·√2) − 1)\n")
-	fmt.Fprintf(p.out, "%s\n", m.Differs)
+	for _, text := range append([]string{m.Differs}, m.Notes...) {
+		fmt.Fprintf(p.out, "%s\n", text)
+	}
 	p.hint("%d floors are kept; `inferbook diff` and `inferbook gate` take them into account, and `inferbook noise --list` prints them", len(m.Floors))
+}
+
+// primary reports whether a figure is compared when nobody names any.
+func primary(figure string) bool {
+	return slices.ContainsFunc(compare.Primary(), func(f compare.Figure) bool { return f.String() == figure })
 }
 
 func floorText(v float64) string {
@@ -253,12 +271,13 @@ func (p *program) listNoise(c *cli.Context) error {
 		fmt.Fprintf(p.out, "  %s  (%s, %s)\n", first.Config, plural(first.Runs, "run"), when(first.Created))
 		var parts []string
 		for _, n := range list {
-			if same(n) {
+			if same(n) && primary(n.Metric) {
 				parts = append(parts, n.Metric+" "+floorText(n.Floor))
 			}
 		}
 		fmt.Fprintf(p.out, "    %s\n", strings.Join(parts, " · "))
 		list = slices.DeleteFunc(list, same)
 	}
+	p.hint("--json has the floors of all other figures too")
 	return nil
 }
