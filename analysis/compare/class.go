@@ -35,8 +35,9 @@ type rule struct {
 // served is what a server's settings follow from.
 var served = []string{experiment.KeyGPUModel, experiment.KeyRuntime, experiment.KeyModel, optionPrefix}
 
-// Prefixes of the keys that an engine's own settings have.
+// Prefixes of the keys of an engine's own settings, and of the facts about the machine that measured.
 const (
+	clientPrefix = "client."
 	optionPrefix = "simulator.options."
 	serverPrefix = "server.config."
 )
@@ -56,7 +57,7 @@ var rules = []rule{
 	{key: experiment.KeyEndpoint, class: Confound, follows: append([]string{experiment.KeyRuntimeVersion, experiment.KeyPrecision}, served...), alone: true},
 	{key: "endpoint.", class: Consequence},
 	{key: serverPrefix, class: Intended, follows: served},
-	{key: "client.", class: Confound},
+	{key: clientPrefix, class: Confound},
 
 	{key: experiment.KeyTime, class: Confound},
 	{key: "simulator.profile", class: Consequence},
@@ -92,7 +93,7 @@ func matches(rule, key string) bool {
 }
 
 // classify says what each difference means, beside the others.
-func classify(list []Difference, virtual bool) {
+func classify(list []Difference) {
 	differs := func(rule string) bool {
 		return slices.ContainsFunc(list, func(d Difference) bool { return matches(rule, d.Key) })
 	}
@@ -110,7 +111,7 @@ func classify(list []Difference, virtual bool) {
 			d.Class = Work
 		case slices.ContainsFunc(procedures, func(p string) bool { return matches(p, d.Key) }):
 			d.Class = Procedure
-		case strings.HasPrefix(d.Key, serverPrefix) && passing.MatchString(d.Key), virtual && strings.HasPrefix(d.Key, "client."):
+		case strings.HasPrefix(d.Key, serverPrefix) && passing.MatchString(d.Key):
 			d.Class = Procedure
 		}
 	}

@@ -67,6 +67,9 @@ func NewFloors(list []experiment.Noise) Floors {
 // Of gives the floor of a figure at a level, as a share of the value; NaN where none was
 // recorded.
 func (f Floors) Of(l Level, figure Figure) float64 {
+	if len(f) == 0 {
+		return math.NaN()
+	}
 	e := l.Run.Experiment
 	if v, ok := f[[3]string{Host(e), Config(e, l.Load), figure.String()}]; ok {
 		return v

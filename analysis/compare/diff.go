@@ -30,6 +30,8 @@ type Diff struct {
 	Levels  []LevelDiff
 	// OnlyA and OnlyB are loads that the other one does not have.
 	OnlyA, OnlyB []experiment.Load
+	// Within says that at some load one run each is compared; see [WithinOneRun].
+	Within bool
 	// Notes are whole sentences on what the comparison cannot support.
 	Notes []string
 }
@@ -42,6 +44,9 @@ type LevelDiff struct {
 	Corrected int
 	Notes     []string // whole sentences
 }
+
+// WithinOneRun is what has to be said, and not in passing, where one run each is compared.
+const WithinOneRun = "WITHIN ONE RUN EACH: this says nothing about another run of the same two; use --repeat 5."
 
 // Loads compares two runs load by load. An error is one of reading samples.
 func Loads(a, b *Run, o Options) (*Diff, error) {
@@ -63,11 +68,10 @@ func Loads(a, b *Run, o Options) (*Diff, error) {
 	}
 	d.OnlyA, d.OnlyB = without(la, common), without(lb, common)
 	figures := chosen(o.Figures, la, lb)
-	if otherLengths(d.Unequal) {
-		var left []string
-		figures, left = perToken(figures)
-		if len(left) > 0 {
-			d.Notes = append(d.Notes, fmt.Sprintf("The answers differ in length, so only figures per token are compared, and %s left out.", isAre(left)))
+	if otherLengths(d.Unequal) && len(pairs) > 0 {
+		var note string
+		if figures, note = perToken(figures); note != "" {
+			d.Notes = append(d.Notes, note)
 		}
 	}
 	for _, p := range pairs {
@@ -75,10 +79,15 @@ func Loads(a, b *Run, o Options) (*Diff, error) {
 		if err != nil {
 			return nil, err
 		}
-		d.Levels = append(d.Levels, l)
+		d.add(l)
 	}
 	d.Notes = append(d.Notes, notes(a, b, d.Levels)...)
 	return d, nil
+}
+
+func (d *Diff) add(l LevelDiff) {
+	d.Levels = append(d.Levels, l)
+	d.Within = d.Within || slices.ContainsFunc(l.Rows, func(r Row) bool { return r.Within })
 }
 
 // unequalRuns gathers how the work of two runs differs.
@@ -126,7 +135,10 @@ func chosen(named []Figure, levels ...[]Level) []Figure {
 	return out
 }
 
-func perToken(figures []Figure) (kept []Figure, left []string) {
+// perToken keeps the figures that mean the same for answers of different lengths, and says in a whole sentence
+// which it left out; "" = none.
+func perToken(figures []Figure) (kept []Figure, note string) {
+	var left []string
 	for _, f := range figures {
 		if f.perToken() {
 			kept = append(kept, f)
@@ -134,7 +146,10 @@ func perToken(figures []Figure) (kept []Figure, left []string) {
 			left = append(left, f.String())
 		}
 	}
-	return kept, left
+	if len(left) > 0 {
+		note = fmt.Sprintf("The answers differ in length, so only figures per token are compared, and %s left out.", isAre(left))
+	}
+	return kept, note
 }
 
 // isAre joins names and gives them their verb.
@@ -202,9 +217,6 @@ func (l Level) troubles() []string {
 // notes says what a comparison cannot support.
 func notes(a, b *Run, levels []LevelDiff) []string {
 	var out []string
-	if within := slices.ContainsFunc(levels, func(l LevelDiff) bool { return len(l.A.Points) == 1 && len(l.B.Points) == 1 }); within {
-		out = append(out, "WITHIN ONE RUN EACH: these intervals say nothing about another run of the same two; use --repeat 5.")
-	}
 	repeats, figures := 0, 0
 	for _, l := range levels {
 		if n := min(len(l.A.Points), len(l.B.Points)); max(len(l.A.Points), len(l.B.Points)) > 1 && (repeats == 0 || n < repeats) {

@@ -226,15 +226,21 @@ func beyond(a Allowance, la, lb Level) (float64, error) {
 	case len(va) == 0 || len(vb) == 0:
 		return math.NaN(), nil
 	case len(va) > 1 || len(vb) > 1:
-		scale(va, a.bound())
-		return interval.RepeatsRatio(va, vb).P, nil
+		return interval.RepeatsRatio(scaled(va, a.bound()), vb).P, nil
 	}
 	sa, sb, ok, err := f.bothSeries(la, lb)
 	if err != nil || !ok {
 		return math.NaN(), err
 	}
-	scale(sa, a.bound())
-	return f.ratioOf(sa, sb).P, nil
+	return f.ratioOf(scaled(sa, a.bound()), sb).P, nil
+}
+
+func scaled(values []float64, by float64) []float64 {
+	out := make([]float64, len(values))
+	for i, v := range values {
+		out[i] = v * by
+	}
+	return out
 }
 
 // judge gives the verdict and its reason.
@@ -248,10 +254,10 @@ func (r *Ruling) judge() {
 	r.Verdict = Inconclusive
 	switch {
 	case math.IsNaN(r.A) && math.IsNaN(r.B), math.IsNaN(r.A):
-		r.Because = strings.TrimSuffix(r.Why, ".")
+		r.Because = r.why()
 	case math.IsNaN(r.B):
 		// The work was the same, so what the candidate lacks is its answers.
-		r.Verdict, r.Because = Fail, strings.TrimSuffix(r.Why, ".")+", and the baseline has"
+		r.Verdict, r.Because = Fail, r.why()+", and the baseline has"
 	case r.A == 0 && r.B == 0:
 		r.Verdict, r.Because = Pass, "both are 0"
 	case math.IsNaN(r.Low) || math.IsInf(least, 0) && math.IsInf(most, 0):
@@ -277,11 +283,16 @@ func (r *Ruling) unbounded() string {
 	case r.A == 0:
 		return "the baseline is 0, so there is no ratio to it"
 	case r.Why != "":
-		return strings.TrimSuffix(r.Why, ".") + "; --repeat 5, or a noise floor, gives one"
+		return r.why() + "; --repeat 5, or a noise floor, gives one"
 	case r.Within && len(r.Ratio.Warnings) > 0:
 		return strings.TrimSuffix(r.Ratio.Warnings[0], ".")
 	}
 	return fmt.Sprintf("%d and %d repeats give no interval", r.Ratio.NA, r.Ratio.NB)
+}
+
+// why is the row's reason as a part of a sentence.
+func (r *Ruling) why() string {
+	return strings.TrimSuffix(strings.Replace(r.Why, "It ", "it ", 1), ".")
 }
 
 // side writes how much worse something is, in words.

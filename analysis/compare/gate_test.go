@@ -59,7 +59,9 @@ func around(rng *rand.Rand, k int, means [3]float64) [][3]float64 {
 func TestGate(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	base := gateLevel(1, around(rng, 6, [3]float64{10, 1000, 0.1})...)
-	level := func(rate, tok, errors float64) Level { return gateLevel(2, around(rng, 6, [3]float64{rate, tok, errors})...) }
+	level := func(rate, tok, errors float64) Level {
+		return gateLevel(2, around(rng, 6, [3]float64{rate, tok, errors})...)
+	}
 	all := []string{"request_rate:-5%", "output_throughput:-5%", "error_rate:+5%"}
 	failing := level(10, 1000, 0.1)
 	for _, p := range failing.Points {
@@ -89,11 +91,11 @@ func TestGate(t *testing.T) {
 		{"four repeats, one figure", gateLevel(1, around(rng, 4, [3]float64{10, 1000, 0.1})...), gateLevel(2, around(rng, 4, [3]float64{8, 800, 0.12})...), all[:1],
 			[]Verdict{Fail}, "at least"},
 		{"nothing fails", gateLevel(1, [3]float64{10, 1, 0}, [3]float64{10, 1, 0}), gateLevel(2, [3]float64{10, 1, 0}, [3]float64{10, 1, 0}), all[2:], []Verdict{Pass}, "both are 0"},
-		{"the baseline lacks it", gateLevel(1, [3]float64{nan, 1, 0}), gateLevel(2, [3]float64{10, 1, 0}), all[:1], []Verdict{Inconclusive}, "exp-1 has no request_rate"},
-		{"the candidate lacks it", gateLevel(1, [3]float64{10, 1, 0}), gateLevel(2, [3]float64{nan, 1, 0}), all[:1], []Verdict{Fail}, "exp-2 has no request_rate, and the baseline has"},
+		{"the baseline lacks it", gateLevel(1, [3]float64{nan, 1, 0}), gateLevel(2, [3]float64{10, 1, 0}), all[:1], []Verdict{Inconclusive}, "exp-1 has no such figure"},
+		{"the candidate lacks it", gateLevel(1, [3]float64{10, 1, 0}), gateLevel(2, [3]float64{nan, 1, 0}), all[:1], []Verdict{Fail}, "exp-2 has no such figure, and the baseline has"},
 		{"its requests fail", base, failing, all[:1], []Verdict{Inconclusive}, "10 % of its requests failed"},
 		{"its requests pile up", base, piled, all[:1], []Verdict{Inconclusive}, "requests pile up"},
-		{"one run each without samples", one, gateLevel(2, [3]float64{10, 1, 0}), all[1:2], []Verdict{Inconclusive}, "output_throughput has no interval within a run"},
+		{"one run each without samples", one, gateLevel(2, [3]float64{10, 1, 0}), all[1:2], []Verdict{Inconclusive}, "it has no interval within a run"},
 		// The floor of 2 % is the interval of two single runs.
 		{"one run each, under the floor", one, gateLevel(2, [3]float64{9.9, 1000, 0}), []string{"request_rate:-5%"}, []Verdict{Pass}, "at most 2.94 % worse"},
 		{"one run each, beyond the floor", one, gateLevel(2, [3]float64{9, 1000, 0}), []string{"request_rate:-5%"}, []Verdict{Fail}, "at least 8.2 % worse"},

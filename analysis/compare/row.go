@@ -41,7 +41,7 @@ type Row struct {
 	// Within says that one run each is compared: nothing is said about another run.
 	Within bool
 	Word   Word
-	// Why is a whole sentence on what keeps the figures from being compared; "" = nothing does.
+	// Why says, as a whole sentence about the figure, what it lacks; "" = nothing.
 	Why string
 }
 
@@ -85,17 +85,16 @@ func compareFigure(f Figure, a, b Level, floors Floors) (Row, error) {
 	}
 	switch {
 	case len(va) == 0 && len(vb) == 0:
-		r.Why = fmt.Sprintf("Neither side has %s.", f)
+		r.Why = "Neither side has such a figure."
 		return r, nil
 	case len(va) == 0, len(vb) == 0:
 		without := a
 		if len(vb) == 0 {
 			without = b
 		}
-		r.Why = fmt.Sprintf("%s has no %s.", without.Run.Experiment.Alias(), f)
+		r.Why = without.Run.Experiment.Alias() + " has no such figure."
 		return r, nil
 	case slices.Max(va) == 0 && slices.Max(vb) == 0: // no errors on either side, say
-		r.Ratio.Value, r.Ratio.Method = 1, "both are 0"
 		return r, nil
 	}
 	if len(va) == 1 && len(vb) == 1 {
@@ -106,9 +105,8 @@ func compareFigure(f Figure, a, b Level, floors Floors) (Row, error) {
 		if r.Within = true; ok {
 			r.Ratio = ratio
 		} else {
-			r.Ratio = interval.RepeatsRatio(va, vb)
-			r.Ratio.P = nan
-			r.Why = fmt.Sprintf("%s has no interval within a run.", f)
+			r.Ratio.Value = r.B / r.A
+			r.Why = "It has no interval within a run."
 		}
 	} else {
 		r.Ratio = interval.RepeatsRatio(va, vb)
@@ -153,18 +151,18 @@ func (r *Row) say() {
 	}
 }
 
-// outlierBar is how far the ratio of the medians may be from that of the geometric means, as a share.
-const outlierBar = 0.05
-
-// outlier says where the repeats of a side are so uneven that its median and its geometric mean
-// tell different things; "" = they do not.
+// outlier says where the repeats of a side are so uneven that the ratio of the medians, which are shown, lies outside
+// the interval of the ratio; "" = it does not.
 func (r *Row) outlier() string {
 	medians := r.B / r.A
-	if r.Within || !(math.Abs(math.Log(medians/r.Ratio.Value)) > math.Log1p(outlierBar)) {
+	if r.Within || !(medians < r.Ratio.Low || medians > r.Ratio.High) || math.Abs(math.Log(medians/r.Ratio.Value)) < math.Log1p(outlierBar) {
 		return ""
 	}
 	return fmt.Sprintf("the ratio of the medians is %.3g and that of the geometric means %.3g, so some repeat lies far off the others.", medians, r.Ratio.Value)
 }
+
+// outlierBar is how far apart the two ratios are, as a share, before it is worth a sentence.
+const outlierBar = 0.05
 
 // median is that of several values in any order; NaN for none.
 func median(values []float64) float64 {

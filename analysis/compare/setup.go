@@ -49,7 +49,7 @@ func NewSetup(a, b *Run) Setup {
 			s.Unknown = append(s.Unknown, k)
 		}
 	}
-	classify(s.Differences, a.Experiment.Environment.Virtual() && b.Experiment.Environment.Virtual())
+	classify(s.Differences)
 	slices.SortStableFunc(s.Differences, func(a, b Difference) int { return slices.Index(classes, a.Class) - slices.Index(classes, b.Class) })
 	return s
 }
@@ -75,7 +75,11 @@ var restated = []string{"model", "base_url", "simulator.gpu", "simulator.count",
 // settings lists the facts and the fields of a run by their keys.
 func (r *Run) settings() map[string]string {
 	out := map[string]string{}
+	virtual := r.Experiment.Environment.Virtual()
 	for _, f := range r.Experiment.Environment.Facts {
+		if virtual && strings.HasPrefix(f.Key, clientPrefix) {
+			continue // which has no part in it
+		}
 		var inner any
 		if f.Key == strings.TrimSuffix(serverPrefix, ".") && json.Unmarshal([]byte(f.Value), &inner) == nil {
 			flatten(out, f.Key, inner)
@@ -86,14 +90,7 @@ func (r *Run) settings() map[string]string {
 			out[f.Key] = unknownText
 		}
 	}
-	fields := map[string]string{}
-	if text, err := json.Marshal(r.Experiment.Spec); err == nil {
-		var tree map[string]any
-		if json.Unmarshal(text, &tree) == nil {
-			delete(tree, "classes") // which are compared as one, by what they ask
-			flatten(fields, "", tree)
-		}
-	}
+	fields := specFields(&r.Experiment.Spec)
 	for _, w := range asked {
 		delete(fields, w.key)
 		for k := range fields {
@@ -110,6 +107,17 @@ func (r *Run) settings() map[string]string {
 		delete(out, k)
 	}
 	out[definitionKey] = r.definitions()
+	return out
+}
+
+// specFields lists the fields of a specification by their names, those of a field of a field after a dot.
+func specFields(s *experiment.Spec) map[string]string {
+	out := map[string]string{}
+	var tree map[string]any
+	if text, err := json.Marshal(s); err == nil && json.Unmarshal(text, &tree) == nil {
+		delete(tree, "classes") // which are compared as one, by what they ask
+		flatten(out, "", tree)
+	}
 	return out
 }
 

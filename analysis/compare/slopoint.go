@@ -168,8 +168,8 @@ func (l Level) standing(slo experiment.SLO) string {
 		parts = append(parts, fmt.Sprintf("%.3g %% of %s within it, 95 %% interval %.3g to %.3g %%", 100*share, plural(l.sent(), "request"), 100*low, 100*high))
 	}
 	if len(others) > 0 {
-		p := l.Points[len(l.Points)/2]
-		parts = append(parts, strings.TrimSuffix(analysis.Verdict(others, p).Sentence, "."))
+		_, what, _ := strings.Cut(analysis.Verdict(others, l.Points[len(l.Points)/2]).Sentence, ": ")
+		parts = append(parts, strings.TrimSuffix(what, "."))
 	}
 	return strings.Join(parts, "; ")
 }
@@ -200,7 +200,7 @@ const perGPU = "output_throughput_per_gpu"
 // At compares two runs at their SLO points: of each variant that both have. The runs' summaries must have
 // been made for the SLO.
 func At(a, b *Run, slo experiment.SLO, o Options) (*Diff, []AtDiff, error) {
-	d := &Diff{A: a, B: b, Setup: NewSetup(a, b), Notes: reality(a, b)}
+	d := &Diff{A: a, B: b, Setup: NewSetup(a, b)}
 	va, vb := a.variants(), b.variants()
 	var out []AtDiff
 	var pairs [][2]Level
@@ -225,7 +225,7 @@ func At(a, b *Run, slo experiment.SLO, o Options) (*Diff, []AtDiff, error) {
 			return nil, nil, err
 		}
 		if l := out[i].Diff; l != nil {
-			d.Levels = append(d.Levels, *l)
+			d.add(*l)
 		}
 	}
 	d.Notes = notes(a, b, d.Levels)

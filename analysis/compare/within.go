@@ -60,7 +60,7 @@ func (f Figure) tokens() func(*experiment.Sample) float64 {
 }
 
 // series gives the values of one run's requests in the order in which they were
-// sent, or of a throughput what ended in each part of the window.
+// sent, or of a throughput its value in each part of the window.
 func (f Figure) series(l Level) ([]float64, error) {
 	p := l.Points[slices.IndexFunc(l.Points, func(p *analysis.PointSummary) bool {
 		return len(f.Values(Level{Points: []*analysis.PointSummary{p}})) > 0
@@ -76,10 +76,7 @@ func (f Figure) series(l Level) ([]float64, error) {
 		}
 	}
 	if of := f.tokens(); of != nil {
-		// The parts of two windows have different lengths, and the throughputs do not.
-		out := parts(p, samples, of)
-		scale(out, f.Of(p)*float64(len(out))/sum(out))
-		return out, nil
+		return f.parts(p, samples, of), nil
 	}
 	slices.SortStableFunc(samples, func(a, b experiment.Sample) int { return cmp.Compare(a.Sent, b.Sent) })
 	var out []float64
@@ -91,22 +88,8 @@ func (f Figure) series(l Level) ([]float64, error) {
 	return out, nil
 }
 
-func sum(values []float64) float64 {
-	total := 0.0
-	for _, v := range values {
-		total += v
-	}
-	return total
-}
-
-func scale(values []float64, by float64) {
-	for i := range values {
-		values[i] *= by
-	}
-}
-
-// parts sums what the requests that count for throughput add to it in each part of the window.
-func parts(p *analysis.PointSummary, samples []experiment.Sample, of func(*experiment.Sample) float64) []float64 {
+// parts gives the throughput in each part of the window. Their mean is that of the point.
+func (f Figure) parts(p *analysis.PointSummary, samples []experiment.Sample, of func(*experiment.Sample) float64) []float64 {
 	w := p.Point.Window
 	from := max(w.Start, 0)
 	if w.Rule == experiment.SteadyNone || w.SendEnd <= 0 { // the measured requests from the first to the last
@@ -117,17 +100,21 @@ func parts(p *analysis.PointSummary, samples []experiment.Sample, of func(*exper
 			}
 		}
 	}
+	if p.Window <= 0 {
+		return nil
+	}
 	out := make([]float64, slicesOfWindow)
+	part := p.Window.Seconds() / slicesOfWindow
 	for i := range samples {
 		s := &samples[i]
 		if s.Outcome != experiment.OK || s.Phase != experiment.Measured && w.Rule != experiment.SteadyOpen {
 			continue
 		}
 		at := s.End.Sub(from)
-		if at < 0 || at > p.Window || p.Window <= 0 {
+		if at < 0 || at > p.Window {
 			continue
 		}
-		out[min(slicesOfWindow-1, int(slicesOfWindow*at/p.Window))] += of(s)
+		out[min(slicesOfWindow-1, int(slicesOfWindow*at/p.Window))] += of(s) / part
 	}
 	return out
 }

@@ -92,14 +92,27 @@ func jitter(s *experiment.Spec) string {
 
 // classesText names the kinds of traffic by what they ask, and not by what they are held to.
 func classesText(s *experiment.Spec) string {
-	if len(s.Classes) == 0 {
-		return ""
+	var parts []string
+	for _, c := range s.Classes {
+		one := *s
+		one.Classes = []experiment.Class{c}
+		text := analysis.WorkloadText(&one) + jitter(s)
+		switch {
+		case c.Weight > 0:
+			text += fmt.Sprintf(", weight %g", c.Weight)
+		case c.Rate > 0:
+			text += fmt.Sprintf(", %g a second", c.Rate)
+		default:
+			text += fmt.Sprintf(", %d in flight", c.Concurrency)
+		}
+		for _, more := range []string{c.Arrival.String(), c.ThinkTime.String(), c.Model} {
+			if more != "" && more != "closed" && more != (experiment.Pause{}).String() {
+				text += ", " + more
+			}
+		}
+		parts = append(parts, text)
 	}
-	list := slices.Clone(s.Classes)
-	for i := range list {
-		list[i].SLO = nil
-	}
-	return jsonText(list)
+	return strings.Join(parts, "; ")
 }
 
 // jsonText writes plain values, which can always be written.
@@ -176,6 +189,10 @@ func askedUnequal(a, b *experiment.Spec) []Unequal {
 		if ta, tb := w.of(a), w.of(b); ta != tb {
 			out = append(out, Unequal{What: w.key, A: ta, B: tb})
 		}
+	}
+	// Lengths that are told by a file, a text or the classes are not asked for by themselves.
+	if slices.ContainsFunc(out, func(u Unequal) bool { return slices.Contains([]string{"classes", "data", "prompt"}, u.What) }) {
+		out = slices.DeleteFunc(out, func(u Unequal) bool { return strings.HasSuffix(u.What, "put_tokens") && (u.A == "" || u.B == "") })
 	}
 	return out
 }

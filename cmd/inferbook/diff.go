@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"math"
-	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -109,11 +108,15 @@ func (p *program) diff(c *cli.Context, runs [2]*compare.Run, at experiment.SLO, 
 
 // refusal says why two runs are not compared.
 func refusal(a, b string, list []compare.Unequal) error {
+	return usage("%s and %s did different work, so their figures are not compared (%s); --anyway compares them all the same", a, b, unequalText(list))
+}
+
+func unequalText(list []compare.Unequal) string {
 	texts := make([]string, len(list))
 	for i, u := range list {
 		texts[i] = u.String()
 	}
-	return usage("%s and %s did different work, so their figures are not compared (%s); --anyway compares them all the same", a, b, strings.Join(texts, "; "))
+	return strings.Join(texts, "; ")
 }
 
 // figuresFlag reads --metric; nil where it is not given.
@@ -303,10 +306,16 @@ func chanceText(r compare.Row) string {
 	if r.Ratio.NA == r.Ratio.NB {
 		n = fmt.Sprintf("n=%d", r.Ratio.NA)
 	}
-	if math.IsNaN(r.Ratio.P) {
+	switch p := r.Ratio.P; {
+	case r.Word == compare.NoWord:
+		return ""
+	case math.IsNaN(p):
 		return n
+	case p < 0.001:
+		return "p<0.001 " + n
+	default:
+		return fmt.Sprintf("p=%.3f %s", p, n)
 	}
-	return fmt.Sprintf("p=%.3f %s", r.Ratio.P, n)
 }
 
 func loadsText(list []experiment.Load) string {
@@ -322,13 +331,12 @@ func loadsText(list []experiment.Load) string {
 
 // printLegend says what the words, p and n stand for.
 func (p *program) printLegend(d *compare.Diff) {
-	within, corrected := false, 0
+	corrected := 0
 	for _, l := range d.Levels {
 		corrected = max(corrected, l.Corrected)
-		within = within || slices.ContainsFunc(l.Rows, func(r compare.Row) bool { return r.Within })
 	}
 	n, test, values := "repeats", "the exact test of Mann and Whitney", "figures are medians over the repeats, a ratio is of geometric means"
-	if within {
+	if d.Within {
 		n, test, values = "requests of one run, or parts of its window", "what varies within the runs", "figures are of one run each"
 	}
 	family := ""
@@ -337,19 +345,18 @@ func (p *program) printLegend(d *compare.Diff) {
 	}
 	fmt.Fprintf(p.out, "ratio: %s ÷ %s; ~ = no difference shown; p by %s%s; n = %s; %s\n",
 		d.B.Experiment.Alias(), d.A.Experiment.Alias(), test, family, n, values)
+	if d.Within {
+		fmt.Fprintf(p.out, "%s\n", p.bold(compare.WithinOneRun))
+	}
 }
 
 // printCaveats prints what keeps the comparison from saying more.
 func (p *program) printCaveats(d *compare.Diff) {
 	var list []string
 	if len(d.Unequal) > 0 && !d.Refused {
-		texts := make([]string, len(d.Unequal))
-		for i, u := range d.Unequal {
-			texts[i] = u.String()
-		}
-		list = append(list, "Compared although the two did different work ("+strings.Join(texts, "; ")+"): a ratio ranks the work as much as the servers.")
+		list = append(list, "Compared although the two did different work ("+unequalText(d.Unequal)+"): a ratio ranks the work as much as the servers.")
 	}
-	if n := d.Setup.Of(compare.Confound); len(n) > 0 && !d.Refused {
+	if n := d.Setup.Of(compare.Confound); len(n) > 0 && len(d.Levels) > 0 {
 		keys := make([]string, len(n))
 		for i, x := range n {
 			keys[i] = x.Key
@@ -360,14 +367,12 @@ func (p *program) printCaveats(d *compare.Diff) {
 	for _, l := range d.Levels {
 		list = append(list, l.Notes...)
 		for _, r := range l.Rows {
-			if r.Why != "" {
-				list = append(list, r.Why)
-			}
 			if r.Within { // of repeats the notes tell
 				list = append(list, r.Ratio.Warnings...)
 			}
 		}
 	}
+	list = append(list, lacks(d.Levels)...)
 	if list = unique(list); len(list) == 0 {
 		return
 	}
@@ -375,4 +380,23 @@ func (p *program) printCaveats(d *compare.Diff) {
 	for _, text := range list {
 		fmt.Fprintf(p.out, "  · %s\n", text)
 	}
+}
+
+// lacks says what figures lack, those that lack the same in one line.
+func lacks(levels []compare.LevelDiff) []string {
+	var whys []string
+	of := map[string][]string{}
+	for _, l := range levels {
+		for _, r := range l.Rows {
+			if r.Why != "" {
+				whys = append(whys, r.Why)
+				of[r.Why] = append(of[r.Why], r.Figure.String())
+			}
+		}
+	}
+	var list []string
+	for _, why := range unique(whys) {
+		list = append(list, strings.Join(unique(of[why]), ", ")+": "+why)
+	}
+	return list
 }

@@ -54,9 +54,9 @@ func capacityText(c compare.Capacity) string {
 	case c.Level == nil:
 		return "none holds"
 	case c.AtLeast():
-		return "at least " + num(c.Level.Load.Level())
+		return fmt.Sprintf("at least %.4g", c.Level.Load.Level())
 	}
-	return num(c.Level.Load.Level())
+	return fmt.Sprintf("%.4g", c.Level.Load.Level())
 }
 
 // bracketText is the ratio of the loads with what the steps of the sweeps leave open.
@@ -76,6 +76,7 @@ type diffJSON struct {
 	// Unequal says how the work differs, Refused that nothing else was compared for it.
 	Unequal []compare.Unequal `json:"unequal"`
 	Refused bool              `json:"refused"`
+	Within  bool              `json:"within_one_run"` // one run each is compared: nothing is said about another run
 	Levels  []levelJSON       `json:"levels"`
 	OnlyA   []experiment.Load `json:"only_a"`
 	OnlyB   []experiment.Load `json:"only_b"`
@@ -123,7 +124,7 @@ type capacityJSON struct {
 
 func newDiffJSON(d *compare.Diff, at experiment.SLO, points []compare.AtDiff) diffJSON {
 	j := diffJSON{document: document{"inferbook.diff/1"}, A: newSideJSON(d.A), B: newSideJSON(d.B), Setup: d.Setup,
-		Unequal: orEmpty(d.Unequal), Refused: d.Refused, Levels: []levelJSON{}, OnlyA: orEmpty(d.OnlyA), OnlyB: orEmpty(d.OnlyB), Notes: orEmpty(d.Notes)}
+		Unequal: orEmpty(d.Unequal), Refused: d.Refused, Within: d.Within, Levels: []levelJSON{}, OnlyA: orEmpty(d.OnlyA), OnlyB: orEmpty(d.OnlyB), Notes: orEmpty(d.Notes)}
 	for _, l := range d.Levels {
 		j.Levels = append(j.Levels, levelJSON{l.A.Load, l.B.Load, l.Corrected, l.Rows, orEmpty(l.Notes)})
 	}

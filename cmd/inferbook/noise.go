@@ -116,13 +116,13 @@ type noiseView struct {
 	document
 	Host string `json:"host"`
 	// Configs names the configuration of each load, in the order of the levels.
-	Configs     []string        `json:"configs"`
-	Sides       [2][]string     `json:"experiments"` // of A and of B
-	Differs     string          `json:"what_differs"`
-	Floors      []compare.Noise `json:"floors"`
-	Notes       []string        `json:"notes"`
-	ids         []string
-	configs     map[experiment.Load]string
+	Configs []string        `json:"configs"`
+	Sides   [2][]string     `json:"experiments"` // of A and of B
+	Differs string          `json:"what_differs"`
+	Floors  []compare.Noise `json:"floors"`
+	Notes   []string        `json:"notes"`
+	ids     []string
+	configs map[experiment.Load]string
 }
 
 // measureNoise compares the runs of both sides, load by load.
