@@ -22,7 +22,7 @@ type Record struct {
 	// (Clopper and Pearson 1934).
 	HitRate Estimate `json:"hit_rate"`
 	// Factor is the geometric mean of value ÷ bound, with the 95 % interval of Student's t on
-	// the logarithms (infinite for one guess), and Spread their geometric standard
+	// the logarithms (infinite for fewer than three), and Spread their geometric standard
 	// deviation: 2 = two in three outcomes lie within twice and half of Factor. Above 1 the
 	// outcomes are higher than the bounds. Undecided guesses with a value count.
 	Factor Estimate `json:"factor"`
@@ -120,10 +120,10 @@ func recordOf(group string, scores []Score) Record {
 	}
 	r.Factor = single(math.Exp(mean(logs)), len(logs))
 	r.Factor.Low, r.Factor.High = math.Inf(-1), math.Inf(1)
-	if n > 1 {
-		sd := stat.StdDev(logs, nil)
+	sd := stat.StdDev(logs, nil) // NaN of one
+	r.Spread = math.Exp(sd)
+	if n > 2 {
 		half := distuv.StudentsT{Sigma: 1, Nu: n - 1}.Quantile(1-tail) * sd / math.Sqrt(n)
-		r.Spread = math.Exp(sd)
 		r.Factor.Low, r.Factor.High = r.Factor.Value*math.Exp(-half), r.Factor.Value*math.Exp(half)
 	}
 	return r

@@ -117,7 +117,7 @@ func (f *figure) write(v float64) string {
 		return percent(v)
 	case f.unit == "":
 		return short(v)
-	case f.unit == "ms" && v >= 10_000:
+	case f.unit == "ms" && v >= 1000:
 		return short(v/1000) + " s"
 	}
 	return short(v) + " " + f.unit
