@@ -10,10 +10,8 @@ import (
 	"github.com/inferbook/inferbook/experiment"
 )
 
-// gateFigures are three figures of a point whose values a test can set one by one.
-var gateFigures = []string{"request_rate", "output_throughput", "error_rate"}
-
-// gateLevel has a repeat for each row of values, in the order of gateFigures. It has no samples.
+// gateLevel has a repeat for each row of values: request_rate, output_throughput and
+// error_rate. It has no samples.
 func gateLevel(number int, rows ...[3]float64) Level {
 	l := Level{Run: &Run{Experiment: &experiment.Experiment{Number: number}}, Load: experiment.Load{Concurrency: 8}}
 	for _, v := range rows {
@@ -22,7 +20,7 @@ func gateLevel(number int, rows ...[3]float64) Level {
 	return l
 }
 
-// gateOf holds b against a with allowances in the order of gateFigures.
+// gateOf holds b against a.
 func gateOf(t *testing.T, a, b Level, floors Floors, allowed ...string) *Gate {
 	t.Helper()
 	var list []Allowance
