@@ -43,17 +43,16 @@ func Fit(xs, ys []float64) Line {
 		l.alphaErr, l.betaErr = math.Sqrt(s2*(1/n+mx*mx/sxx)), math.Sqrt(s2/sxx)
 		l.cov = -s2 * mx / sxx
 	}
-	l.AlphaLow, l.AlphaHigh = estimate{l.Alpha, l.alphaErr, l.df}.bounds()
-	l.BetaLow, l.BetaHigh = estimate{l.Beta, l.betaErr, l.df}.bounds()
+	l.AlphaLow, l.AlphaHigh = l.alpha().limits(tail)
+	l.BetaLow, l.BetaHigh = l.beta().limits(tail)
 	return l
 }
 
-// Root is α ÷ β with Fieller's 95 % interval: the x at which β·x has grown as large as α. Its bounds
-// are infinite where β may be 0.
+// Root is α ÷ β with Fieller's 95 % interval: the x at which β·x is as large as α. Its bounds are
+// infinite where β's interval holds 0, and all three are NaN where β is 0 or there is no line.
 func (l Line) Root() (value, low, high float64) {
-	value = l.Alpha / l.Beta
-	if math.IsNaN(value) || math.IsInf(value, 0) {
-		return math.NaN(), math.NaN(), math.NaN()
-	}
-	return fieller(value, estimate{l.Beta, l.betaErr, l.df}, l.alphaErr*l.alphaErr, l.cov, l.df)
+	return fieller(l.alpha(), l.beta(), l.cov, l.df)
 }
+
+func (l Line) alpha() estimate { return estimate{value: l.Alpha, err: l.alphaErr, df: l.df} }
+func (l Line) beta() estimate  { return estimate{value: l.Beta, err: l.betaErr, df: l.df} }

@@ -9,43 +9,37 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// draws is how many resamples a bootstrap makes: the 2.5 % tail of 4,000 has 100 of them.
+// draws is how many resamples a bootstrap of ratios makes: 100 of 4,000 lie beyond each bound.
 const draws = 4000
 
-// QuantileRatio compares the q-quantiles (0 < q < 1) of two runs, each a sorted sample.
+// QuantileRatio compares the q-quantiles (0 < q < 1) of two runs, each a sorted sample of independent
+// values. Value is the ratio of type 7 quantiles (Hyndman and Fan 1996). The interval is the
+// bootstrap's by percentiles, without resampling: the k-th smallest of a resample of n is
+// the value of rank ⌊n·U⌋ where U is Beta(k, n−k+1) (Efron 1979, section 3). P is twice the share
+// of resamples on the other side of 1.
+//
+// A bound that a count cannot support, as [LeastCount] has it, is infinite: the largest of a
+// sample bounds its quantile from above only where it is likely to lie beyond it. Requests of one run are not quite
+// independent; [NestedRatio] with one run a side allows for that.
 func QuantileRatio(a, b []float64, q float64) Ratio {
-	r := Ratio{NA: len(a), NB: len(b), Method: "bootstrap of quantiles", Value: quantile(b, q) / quantile(a, q)}
+	r := unknown(len(a), len(b))
+	r.Method = "bootstrap of quantiles"
 	if len(a) == 0 || len(b) == 0 {
-		r.Value, r.Low, r.High, r.P = math.NaN(), math.NaN(), math.NaN(), math.NaN()
 		r.Warnings = []string{"A side has no value, so there is nothing to compare."}
 		return r
 	}
-	rng := rand.New(rand.NewPCG(uint64(len(a)), uint64(len(b))))
-	ratios := make([]float64, draws)
-	da, db := rank(len(a), q, rng), rank(len(b), q, rng)
-	for i := range ratios {
-		ratios[i] = b[db()] / a[da()]
+	if base := quantile(a, q); base > 0 {
+		r.Value = quantile(b, q) / base
+	} else {
+		r.Warnings = []string{fmt.Sprintf("The first side's %s is %.4g; it must be above 0 for a ratio.", percentile(q), base)}
+		return r
 	}
-	r.Low, r.High, r.P = percentiles(ratios)
-	if n := min(len(a), len(b)); n < LeastCount(q) {
-		r.Low, r.High = math.Inf(-1), math.Inf(1)
-		r.Warnings = []string{fmt.Sprintf("p%g needs n ≥ %d for a two-sided interval; this has %s.", 100*q, LeastCount(q), sides(len(a), len(b)))}
+	if min(len(a), len(b)) < LeastCount(q) {
+		r.Warnings = []string{fmt.Sprintf("%s needs n ≥ %d for a two-sided interval; this has %s.",
+			percentile(q), LeastCount(q), sides(len(a), len(b)))}
 	}
-	return r
-}
-
-// rank draws the 0-based rank, in a sample of n, of the q-quantile of its resample: the k-th
-// smallest uniform number of n is Beta(k, n−k+1).
-func rank(n int, q float64, src rand.Source) func() int {
-	k := math.Ceil(q * float64(n))
-	beta := distuv.Beta{Alpha: k, Beta: float64(n) - k + 1, Src: src}
-	return func() int { return min(n-1, int(beta.Rand()*float64(n))) }
-}
-
-// percentiles gives the 95 % interval of bootstrapped ratios and the p-value of their being 1. It sorts them.
-func percentiles(ratios []float64) (low, high, p float64) {
-	slices.Sort(ratios)
-	under, over := 0, 0
+	ratios := resampled(a, b, q)
+	under, over := 1.0, 1.0 // resamples at 1 or on that side of it, and the sample itself
 	for _, v := range ratios {
 		if v <= 1 {
 			under++
@@ -54,25 +48,63 @@ func percentiles(ratios []float64) (low, high, p float64) {
 			over++
 		}
 	}
-	n := float64(len(ratios))
-	return quantile(ratios, tail), quantile(ratios, 1-tail), min(1, 2*(float64(min(under, over))+1)/(n+1))
+	belowA, aboveA := supports(len(a), q)
+	belowB, aboveB := supports(len(b), q)
+	r.Low, r.High = math.Inf(-1), math.Inf(1)
+	if belowB && aboveA {
+		r.Low, r.P = min(r.Value, quantile(ratios, tail)), min(1, 2*under/(draws+1))
+	}
+	if belowA && aboveB {
+		r.High = max(r.Value, quantile(ratios, 1-tail))
+		if p := min(1, 2*over/(draws+1)); !(r.P <= p) {
+			r.P = p
+		}
+	}
+	return r
 }
 
-// LeastCount is the least n for which both sides of a quantile's 95 % interval are finite:
-// the largest value lies above the q-quantile, and the smallest below it, except with
-// probability 2.5 %.
+// resampled draws the ratio of the q-quantiles of resamples, and sorts them. It is infinite where a's is not above 0.
+func resampled(a, b []float64, q float64) []float64 {
+	src := rand.NewPCG(uint64(len(a)), uint64(len(b)))
+	ra, rb := rank(len(a), q, src), rank(len(b), q, src)
+	out := make([]float64, draws)
+	for i := range out {
+		out[i] = math.Inf(1)
+		if under, over := a[ra()], b[rb()]; under > 0 {
+			out[i] = over / under
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// rank draws the rank, from 0, that the q-quantile of a resample of n has in the sample.
+func rank(n int, q float64, src rand.Source) func() int {
+	k := math.Ceil(q * float64(n))
+	beta := distuv.Beta{Alpha: k, Beta: float64(n) - k + 1, Src: src}
+	return func() int { return min(n-1, int(beta.Rand()*float64(n))) }
+}
+
+// LeastCount is the least n for which both sides of the 95 % interval of the q-quantile (0 < q < 1)
+// are finite: 6 for p50, 72 for p95, 368 for p99.
 func LeastCount(q float64) int {
 	return int(math.Ceil(math.Log(tail) / math.Log(max(q, 1-q))))
 }
 
-// quantile is type 7 of Hyndman and Fan (1996) of sorted values; NaN for none.
+// supports reports whether some value of n is likely to lie below the q-quantile, and some above it, each
+// except with probability 2.5 %.
+func supports(n int, q float64) (below, above bool) {
+	return float64(n) >= math.Log(tail)/math.Log1p(-q), float64(n) >= math.Log(tail)/math.Log(q)
+}
+
+// percentile names a quantile: p95, p99.9.
+func percentile(q float64) string { return fmt.Sprintf("p%g", math.Round(q*1e8)/1e6) }
+
+// quantile is type 7 of sorted values, one at least.
 func quantile(sorted []float64, q float64) float64 {
-	if len(sorted) == 0 {
-		return math.NaN()
-	}
 	whole, frac := math.Modf(float64(len(sorted)-1) * q)
 	i := int(whole)
-	if frac == 0 {
+	if frac == 0 || sorted[i] == sorted[i+1] {
 		return sorted[i]
 	}
 	return sorted[i] + frac*(sorted[i+1]-sorted[i])

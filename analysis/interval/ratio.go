@@ -2,9 +2,9 @@ package interval
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
-
-	"gonum.org/v1/gonum/stat/distuv"
+	"strconv"
 )
 
 // level is what an interval promises, tail what each side of it may miss, and alpha the
@@ -61,79 +61,16 @@ func known(x float64) *float64 {
 	return &x
 }
 
-// estimate is a mean with what is known of its error.
-type estimate struct {
-	value float64
-	err   float64 // the standard error; infinite where one value gives none
-	df    float64 // the degrees of freedom of err²
+// unknown is a ratio of which nothing is known but the counts.
+func unknown(na, nb int) Ratio {
+	nan := math.NaN()
+	return Ratio{Value: nan, Low: nan, High: nan, P: nan, NA: na, NB: nb}
 }
 
-// bounds gives the t interval.
-func (e estimate) bounds() (low, high float64) {
-	half := e.half()
-	return e.value - half, e.value + half
-}
-
-func (e estimate) half() float64 {
-	switch {
-	case math.IsInf(e.err, 1) || e.df <= 0:
-		return math.Inf(1)
-	case e.err == 0:
-		return 0
+// sides says how many there are on each side.
+func sides(a, b int) string {
+	if a == b {
+		return strconv.Itoa(a)
 	}
-	return e.err * student(e.df).Quantile(1-tail)
-}
-
-// p is the two-sided p-value of the value's being 0.
-func (e estimate) p() float64 {
-	switch {
-	case math.IsInf(e.err, 1) || e.df <= 0:
-		return math.NaN()
-	case e.err == 0 && e.value == 0:
-		return 1
-	case e.err == 0:
-		return 0
-	}
-	return 2 * student(e.df).CDF(-math.Abs(e.value)/e.err)
-}
-
-func student(df float64) distuv.StudentsT { return distuv.StudentsT{Sigma: 1, Nu: df} }
-
-// minus is b − a for independent estimates, with the degrees of freedom of Welch
-// and Satterthwaite.
-func (e estimate) minus(a estimate) estimate {
-	va, vb := a.err*a.err, e.err*e.err
-	d := estimate{value: e.value - a.value, err: math.Sqrt(va + vb), df: min(a.df, e.df)}
-	if sum := va*va/a.df + vb*vb/e.df; sum > 0 && !math.IsInf(sum, 1) {
-		d.df = (va + vb) * (va + vb) / sum
-	}
-	return d
-}
-
-// independent estimates the mean of independent values.
-func independent(values []float64) estimate {
-	n := float64(len(values))
-	m := mean(values)
-	if n < 2 {
-		return estimate{value: m, err: math.Inf(1)}
-	}
-	return estimate{value: m, err: math.Sqrt(variance(values, m) / n), df: n - 1}
-}
-
-// mean is NaN for nothing.
-func mean(values []float64) float64 {
-	sum := 0.0
-	for _, v := range values {
-		sum += v
-	}
-	return sum / float64(len(values))
-}
-
-// variance is the unbiased one about m, of two values or more.
-func variance(values []float64, m float64) float64 {
-	sum := 0.0
-	for _, v := range values {
-		sum += (v - m) * (v - m)
-	}
-	return sum / float64(len(values)-1)
+	return fmt.Sprintf("%d and %d", a, b)
 }

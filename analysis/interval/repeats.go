@@ -3,42 +3,55 @@ package interval
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/aclements/go-moremath/stats"
 )
 
-// RepeatsRatio compares two sides by one value a repeat, in any order: the ratio of
-// geometric means, its interval by Welch's t on the logarithms, and P by the exact test of
-// Mann and Whitney, which asks nothing of the distribution. Where a value is not above 0 there is no
-// logarithm, and the ratio is that of arithmetic means with Fieller's interval.
+// RepeatsRatio compares two sides by one value a repeat, in any order: the ratio of geometric
+// means, its interval by Welch's t on the logarithms, and P by the test of Mann and Whitney, which asks nothing
+// of the distribution and is exact up to 50 repeats a side (25 with ties). Where a value is not above 0
+// there is no logarithm, and the ratio is that of arithmetic means with Fieller's interval.
+//
+// [Ratio.Distinguishable] asks both. With 5 repeats a side it calls 3 % of pairs that do not differ, and
+// finds a difference of 5 % in 97 % of pairs where repeats of one side vary by 1.5 %, and in 82 % where they vary by 2 %.
 func RepeatsRatio(a, b []float64) Ratio {
-	r := Ratio{NA: len(a), NB: len(b), Value: math.NaN(), Low: math.NaN(), High: math.NaN(), P: math.NaN()}
-	if len(a) == 0 || len(b) == 0 {
+	r := unknown(len(a), len(b))
+	switch {
+	case len(a) == 0 || len(b) == 0:
 		r.Warnings = []string{"A side has no repeat, so there is nothing to compare."}
 		return r
+	case slices.ContainsFunc(a, math.IsNaN) || slices.ContainsFunc(b, math.IsNaN):
+		r.Warnings = []string{"A repeat has no figure, so the sides cannot be compared; leave it out to compare the others."}
+		return r
 	}
-	la, okA := logs(a)
-	lb, okB := logs(b)
-	if okA && okB {
+	la, positiveA := logs(a)
+	lb, positiveB := logs(b)
+	if positiveA && positiveB {
 		r.Method = "Welch's t on logarithms, Mann–Whitney U"
 		d := independent(lb).minus(independent(la))
 		r.Value = math.Exp(d.value)
-		r.Low, r.High = d.exponent()
+		r.Low, r.High = d.factors()
 	} else {
-		r.Method = "Fieller's interval of means, Mann–Whitney U"
-		r.Value, r.Low, r.High = quotient(independent(a), independent(b))
+		r.Method = "Fieller's interval, Mann–Whitney U"
+		ea, eb := independent(a), independent(b)
+		r.Value, r.Low, r.High = fieller(eb, ea, 0, eb.minus(ea).df)
+		if math.IsNaN(r.Value) {
+			r.Warnings = append(r.Warnings, "The first side's mean is 0, so there is no ratio to it.")
+		}
 	}
 	r.P = rankP(a, b)
 	if least := LeastRepeats(alpha); min(len(a), len(b)) < least {
-		r.Warnings = []string{fmt.Sprintf("A difference needs %d repeats a side at least to be called at p < %g; this has %s.",
-			least, alpha, sides(len(a), len(b)))}
+		r.Warnings = append(r.Warnings, fmt.Sprintf("A difference is called at p < %g, which takes %d repeats a side at least; this has %s.",
+			alpha, least, sides(len(a), len(b))))
 	}
 	return r
 }
 
 // LeastRepeats is the number of repeats a side with which the test of Mann and Whitney can
-// reach a p-value under level: with k a side and every value of one above every value of the
-// other, p is 2 ÷ C(2k, k). The level for the first of m metrics under [Holm] is 0.05 ÷ m.
+// have a p-value under level (0 < level < 1): with k a side, and every value of one above every value of
+// the other, p is 2 ÷ C(2k, k). The smallest of m p-values under [Holm] is held against 0.05 ÷ m, so
+// that 2 metrics take 5 repeats, and 7 take 6.
 func LeastRepeats(level float64) int {
 	p := 2.0
 	for k := 1; ; k++ {
@@ -49,17 +62,16 @@ func LeastRepeats(level float64) int {
 	}
 }
 
-// rankP is the two-sided p-value of Mann and Whitney, exact for small samples; 1 where all
-// values are equal.
+// rankP is the two-sided p-value of Mann and Whitney for sides that are not empty; 1 where all values are equal.
 func rankP(a, b []float64) float64 {
 	t, err := stats.MannWhitneyUTest(a, b, stats.LocationDiffers)
-	if err != nil {
+	if err != nil { // all are equal
 		return 1
 	}
-	return min(1, t.P)
+	return min(1, t.P) // of a lopsided table with ties, twice a half can be more than 1
 }
 
-// logs reports whether all values have a logarithm.
+// logs gives the logarithms, if all values have one.
 func logs(values []float64) (out []float64, ok bool) {
 	out = make([]float64, len(values))
 	for i, v := range values {
@@ -71,56 +83,38 @@ func logs(values []float64) (out []float64, ok bool) {
 	return out, true
 }
 
-// exponent gives the t interval of a logarithm as that of the number; both sides are infinite where
-// there is none.
-func (e estimate) exponent() (low, high float64) {
-	low, high = e.bounds()
+// factors gives the t interval of a difference of logarithms as that of a ratio; both sides are
+// infinite where there is none.
+func (e estimate) factors() (low, high float64) {
+	low, high = e.limits(tail)
 	if math.IsInf(low, -1) {
 		return low, high
 	}
 	return math.Exp(low), math.Exp(high)
 }
 
-// quotient is b ÷ a with Fieller's interval (1954), which is all numbers where a's own interval
-// holds 0.
-func quotient(a, b estimate) (value, low, high float64) {
-	value = b.value / a.value
+// fieller is over ÷ under with Fieller's interval (1954): the θ for which over − θ·under may be 0. cov is the
+// covariance of the two, df the degrees of freedom. Both bounds are infinite where under's own interval holds 0.
+func fieller(over, under estimate, cov, df float64) (value, low, high float64) {
+	value = over.value / under.value
 	if math.IsNaN(value) || math.IsInf(value, 0) {
 		return math.NaN(), math.NaN(), math.NaN()
 	}
-	return fieller(value, a, b.err*b.err, 0, b.minus(a).df)
-}
-
-// fieller gives the values θ with |b − θ·a| within the t interval: vb is b's variance, cov
-// the covariance of the two.
-func fieller(value float64, a estimate, vb, cov, df float64) (v, low, high float64) {
-	if df <= 0 || math.IsInf(a.err, 1) || math.IsInf(vb, 1) {
+	vo, vu := over.err*over.err, under.err*under.err
+	switch {
+	case math.IsInf(vo+vu, 1):
+		return value, math.Inf(-1), math.Inf(1)
+	case vo+vu == 0:
+		return value, value, value
+	}
+	// (over − θ·under)² ≤ t²·(vo − 2θ·cov + θ²·vu) is a quadratic in θ.
+	t2 := math.Pow(student(df).Quantile(1-tail), 2)
+	square := under.value*under.value - t2*vu
+	linear := over.value*under.value - t2*cov
+	constant := over.value*over.value - t2*vo
+	if square <= 0 {
 		return value, math.Inf(-1), math.Inf(1)
 	}
-	t := student(df).Quantile(1 - tail)
-	va := a.err * a.err
-	g := t * t * va / (a.value * a.value)
-	if g >= 1 {
-		return value, math.Inf(-1), math.Inf(1)
-	}
-	centre := value - g*cov/orOne(va)
-	root := vb - 2*value*cov + value*value*va - g*(vb-cov*cov/orOne(va))
-	half := t / math.Abs(a.value) * math.Sqrt(max(0, root))
-	return value, (centre - half) / (1 - g), (centre + half) / (1 - g)
-}
-
-// orOne keeps 0 ÷ 0 out where there is no variance, and so no covariance either.
-func orOne(v float64) float64 {
-	if v == 0 {
-		return 1
-	}
-	return v
-}
-
-// sides says how many there are on each side.
-func sides(a, b int) string {
-	if a == b {
-		return fmt.Sprint(a)
-	}
-	return fmt.Sprintf("%d and %d", a, b)
+	half := math.Sqrt(max(0, linear*linear-square*constant))
+	return value, (linear - half) / square, (linear + half) / square
 }

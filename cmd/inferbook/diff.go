@@ -295,7 +295,7 @@ func ratioNumber(v float64) string {
 // wordText is what the comparison comes to.
 func wordText(r compare.Row) string {
 	if r.UnderFloor {
-		return fmt.Sprintf("~ (under the noise floor of %.2g %%)", 100*r.Floor)
+		return fmt.Sprintf("~ (under the noise floor of %.3g %%)", 100*r.Floor)
 	}
 	return string(r.Word)
 }
