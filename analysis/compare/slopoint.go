@@ -112,11 +112,11 @@ func split(slo experiment.SLO) (goodput *experiment.Objective, others experiment
 func (l Level) rule(slo experiment.SLO) analysis.Ruling {
 	goodput, others := split(slo)
 	half := (len(l.Points) + 1) / 2
-	piled, reached := 0, 0
+	barren, reached := 0, 0
 	rulings := map[analysis.Ruling]int{}
 	for _, p := range l.Points {
-		if p.Oversaturated || p.OK == 0 {
-			piled++
+		if p.OK == 0 {
+			barren++
 		}
 		if goodput != nil && p.GoodShare >= goodput.Bound {
 			reached++
@@ -127,7 +127,7 @@ func (l Level) rule(slo experiment.SLO) analysis.Ruling {
 	}
 	_, low, high := l.share(slo)
 	switch {
-	case 2*piled >= len(l.Points), 2*rulings[analysis.Misses] > len(l.Points), goodput != nil && high < goodput.Bound:
+	case l.pilesUp(), 2*barren >= len(l.Points), 2*rulings[analysis.Misses] > len(l.Points), goodput != nil && high < goodput.Bound:
 		return analysis.Misses
 	case goodput != nil && (!(low >= goodput.Bound) || reached < half),
 		len(others) > 0 && 2*rulings[analysis.Holds] <= len(l.Points):
@@ -171,7 +171,22 @@ func (l Level) standing(slo experiment.SLO) string {
 		_, what, _ := strings.Cut(analysis.Verdict(others, l.Points[len(l.Points)/2]).Sentence, ": ")
 		parts = append(parts, strings.TrimSuffix(what, "."))
 	}
+	if l.pilesUp() {
+		parts = append(parts, "but requests pile up")
+	}
 	return strings.Join(parts, "; ")
+}
+
+// pilesUp reports whether more arrives than is served in at least half of the repeats, so that
+// a longer run would have other latencies.
+func (l Level) pilesUp() bool {
+	n := 0
+	for _, p := range l.Points {
+		if p.Oversaturated {
+			n++
+		}
+	}
+	return n > 0 && 2*n >= len(l.Points)
 }
 
 func (l Level) sent() int {

@@ -76,7 +76,13 @@ func (f Figure) series(l Level) ([]float64, error) {
 		}
 	}
 	if of := f.tokens(); of != nil {
-		return f.parts(p, samples, of), nil
+		out := parts(p, samples, of)
+		if f.Metric.Name == perGPU {
+			for i := range out {
+				out[i] *= f.Of(p) / p.OutputThroughput
+			}
+		}
+		return out, nil
 	}
 	slices.SortStableFunc(samples, func(a, b experiment.Sample) int { return cmp.Compare(a.Sent, b.Sent) })
 	var out []float64
@@ -88,8 +94,8 @@ func (f Figure) series(l Level) ([]float64, error) {
 	return out, nil
 }
 
-// parts gives the throughput in each part of the window. Their mean is that of the point.
-func (f Figure) parts(p *analysis.PointSummary, samples []experiment.Sample, of func(*experiment.Sample) float64) []float64 {
+// parts gives a throughput in each part of the window. Their mean is that of the point.
+func parts(p *analysis.PointSummary, samples []experiment.Sample, of func(*experiment.Sample) float64) []float64 {
 	w := p.Point.Window
 	from := max(w.Start, 0)
 	if w.Rule == experiment.SteadyNone || w.SendEnd <= 0 { // the measured requests from the first to the last
