@@ -132,7 +132,7 @@ func TestBandOfTheLine(t *testing.T) {
 	f := nimCurve(t).Fit
 	value, low, high := f.At(0)
 	for _, v := range [][2]float64{{value, f.Alpha}, {low, f.AlphaLow}, {high, f.AlphaHigh}} {
-		if !within(v[0], v[1], 1e-9) {
+		if !nearTo(v[0], v[1], 1e-9) {
 			t.Errorf("at 0 the line is %v [%v, %v], and α %+v", value, low, high, f)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // within reports whether a value is within so much of another.
-func within(got, want, tolerance float64) bool { return math.Abs(got-want) <= tolerance }
+func nearTo(got, want, tolerance float64) bool { return math.Abs(got-want) <= tolerance }
 
 // Parameters of published models, in billions.
 const (
@@ -46,16 +46,16 @@ func TestPublishedMBU(t *testing.T) {
 	} {
 		m := device(1, row.bandwidth, 0, 80, row.billions, row.bytes, 0)
 		got := 100 * m.MBU(row.tpot, 1, 0)
-		if !within(got, row.want, 0.051) {
+		if !nearTo(got, row.want, 0.051) {
 			t.Errorf("%s: MBU %.2f %%, published as %g %%", row.name, got, row.want)
 		}
-		if floor := m.Floor(1, 0); !within(floor/row.tpot*100, got, 1e-9) {
+		if floor := m.Floor(1, 0); !nearTo(floor/row.tpot*100, got, 1e-9) {
 			t.Errorf("%s: the floor is %.3f ms of %g ms", row.name, floor, row.tpot)
 		}
 	}
 	// What the memory gives explains TPOT: A100 to H100, 8B FP16, alone.
 	a100, h100 := device(1, 2.039, 312, 80, llama3of8, 2, 0), device(1, 3.35, 989, 80, llama3of8, 2, 0)
-	if got := h100.Floor(1, 0) / a100.Floor(1, 0); !within(got, 0.605, 0.02*0.605) {
+	if got := h100.Floor(1, 0) / a100.Floor(1, 0); !nearTo(got, 0.605, 0.02*0.605) {
 		t.Errorf("the floors are as %.4f, and the measured TPOTs as 0.605", got)
 	}
 }
@@ -78,7 +78,7 @@ func TestPublishedMFU(t *testing.T) {
 		{"70B FP4 on B200", 1, llama3of70, 9000, 1339 * 16, 34},
 	} {
 		m := device(row.n, 2, row.peak, 80, row.billions, 2, 0)
-		if got := 100 * m.MFU(row.prompt); !within(got, row.want, 0.51) {
+		if got := 100 * m.MFU(row.prompt); !nearTo(got, row.want, 0.51) {
 			t.Errorf("%s: MFU %.2f %%, published as %g %%", row.name, got, row.want)
 		}
 	}
@@ -96,7 +96,7 @@ func TestPublishedRidges(t *testing.T) {
 		{"MI355X", 2516, 8.0, 314}, {"TPU v5e", 197, 0.819, 241}, {"TPU v6e", 918, 1.638, 560}, {"Gaudi 3", 1835, 3.7, 496},
 	} {
 		// 312.5 was rounded to even.
-		if got := device(4, row.bandwidth, row.peak, 80, 7, 2, 0).Ridge(); !within(got, row.want, 0.501) {
+		if got := device(4, row.bandwidth, row.peak, 80, 7, 2, 0).Ridge(); !nearTo(got, row.want, 0.501) {
 			t.Errorf("%s: %.2f FLOP a byte, published as %g", row.name, got, row.want)
 		}
 	}
@@ -136,7 +136,7 @@ func TestPublishedCapacity(t *testing.T) {
 		if row.want != math.Trunc(row.want) {
 			tolerance = 0.06
 		}
-		if got := m.Sequences(row.in + row.out); !within(got, row.want, tolerance) {
+		if got := m.Sequences(row.in + row.out); !nearTo(got, row.want, tolerance) {
 			t.Errorf("%s %g/%g: room for %.2f sequences, computed as %g", row.name, row.in, row.out, got, row.want)
 		}
 		// The limit is flat from 250 users on.
@@ -161,13 +161,13 @@ func TestPublishedCapacity(t *testing.T) {
 func TestPublishedIdentities(t *testing.T) {
 	for _, r := range nim {
 		s := summaryOf(r.users, 0, r.ttft, r.itl, 500, r.tok)
-		if got := r.tok / identity(&s); !within(math.Round(1000*got), 1000, 5) {
+		if got := r.tok / identity(&s); !nearTo(math.Round(1000*got), 1000, 5) {
 			t.Errorf("70B at c=%d: the throughput is %.4f of the identity's", r.users, got)
 		}
 	}
 	for _, r := range llama8 {
 		s := summaryOf(r.users, 0, r.ttft, r.itl, 1000, r.tok)
-		if got := r.tok / identity(&s); !within(got, 1, 0.005) {
+		if got := r.tok / identity(&s); !nearTo(got, 1, 0.005) {
 			t.Errorf("8B at c=%d: the throughput is %.4f of the identity's", r.users, got)
 		}
 	}
@@ -186,13 +186,13 @@ func TestPublishedIdentities(t *testing.T) {
 		}
 		s.Sent, s.FirstContent, s.LastContent, s.End = 0, at(r.ttft), at(r.e2e), at(r.e2e)
 		s.Outcome, s.Counted, s.OutputTokens = experiment.OK, experiment.CountedUsage, 128
-		if got, ok := tpot.Of(&s); !ok || !within(got, r.tpot, 0.0005) {
+		if got, ok := tpot.Of(&s); !ok || !nearTo(got, r.tpot, 0.0005) {
 			t.Errorf("%s: TPOT %.4f ms, printed as %g", r.name, got, r.tpot)
 		}
 	}
 	// 86.5373 requests of 128 tokens a second, 94.605 active: of 94.605 closed loops they would be all.
 	s := summaryOf(1, 0, 162.67, 7.3272, 128, 11076.77)
-	if got := 94.605 * identity(&s); !within(got, 11076.77, 0.1) || !within(s.RequestRate, 86.5373, 5e-4) {
+	if got := 94.605 * identity(&s); !nearTo(got, 11076.77, 0.1) || !nearTo(s.RequestRate, 86.5373, 5e-4) {
 		t.Errorf("trtllm-bench: %.2f tok/s and %.4f req/s", got, s.RequestRate)
 	}
 }
@@ -212,11 +212,11 @@ func TestFleetCancels(t *testing.T) {
 		return cost
 	}
 	one, five, slip := fleet(1, rate, 1), fleet(5, 5*rate, 5), fleet(5, rate, 1)
-	if !within(five.PerThousandRequests.Value, one.PerThousandRequests.Value, 1e-12) || len(one.Warnings)+len(five.Warnings) > 0 {
+	if !nearTo(five.PerThousandRequests.Value, one.PerThousandRequests.Value, 1e-12) || len(one.Warnings)+len(five.Warnings) > 0 {
 		t.Errorf("five servers: $%.4f, one: $%.4f; %q", five.PerThousandRequests.Value, one.PerThousandRequests.Value, five.Warnings)
 	}
 	// 200 req/s take 4.81 servers; the notebook multiplies by that and divides by one server's rate.
-	if wrong := one.PerThousandRequests.Value * 200 / rate; !within(wrong, 0.436, 0.0005) {
+	if wrong := one.PerThousandRequests.Value * 200 / rate; !nearTo(wrong, 0.436, 0.0005) {
 		t.Errorf("the trap gives $%.4f", wrong)
 	}
 	if !strings.Contains(strings.Join(slip.Warnings, " "), "The bill is for 5 GPUs and the throughput is that of 1: this is 5 times what the tokens of 1 GPU cost.") {

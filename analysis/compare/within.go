@@ -17,26 +17,33 @@ const slicesOfWindow = 40
 // withinRuns compares a figure of one run each by what varies within them. It reports
 // false for a figure that has no such interval, and where there are no samples.
 func withinRuns(f Figure, a, b Level) (interval.Ratio, bool, error) {
+	sa, sb, ok, err := f.bothSeries(a, b)
+	if err != nil || !ok {
+		return interval.Ratio{}, false, err
+	}
+	return f.ratioOf(sa, sb), true, nil
+}
+
+// bothSeries gives the values of one run each, see [Figure.series]. It reports false where
+// one of them has none.
+func (f Figure) bothSeries(a, b Level) (sa, sb []float64, ok bool, err error) {
 	if f.Metric.Of == nil && f.tokens() == nil || a.Run.Samples == nil || b.Run.Samples == nil {
-		return interval.Ratio{}, false, nil
+		return nil, nil, false, nil
 	}
-	sa, err := f.series(a)
-	if err != nil {
-		return interval.Ratio{}, false, err
+	if sa, err = f.series(a); err == nil {
+		sb, err = f.series(b)
 	}
-	sb, err := f.series(b)
-	if err != nil {
-		return interval.Ratio{}, false, err
-	}
-	if len(sa) == 0 || len(sb) == 0 {
-		return interval.Ratio{}, false, nil
-	}
+	return sa, sb, err == nil && len(sa) > 0 && len(sb) > 0, err
+}
+
+// ratioOf compares the series of one run each. It may sort them.
+func (f Figure) ratioOf(sa, sb []float64) interval.Ratio {
 	if f.Quantile > 0 {
 		slices.Sort(sa)
 		slices.Sort(sb)
-		return interval.QuantileRatio(sa, sb, f.Quantile), true, nil
+		return interval.QuantileRatio(sa, sb, f.Quantile)
 	}
-	return interval.MeanRatio(sa, sb), true, nil
+	return interval.MeanRatio(sa, sb)
 }
 
 // tokens gives what a request adds to a throughput; nil for any other figure.

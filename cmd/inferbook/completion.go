@@ -111,6 +111,8 @@ func (p *program) values(c *cli.Context, flag string) []string {
 	switch flag {
 	case "reading":
 		return p.names(c, "readings show")
+	case "like", "baseline":
+		return p.names(c, "show")
 	case "figure":
 		return figureKinds
 	case "endpoint":
@@ -135,7 +137,7 @@ func (p *program) names(c *cli.Context, command string) []string {
 	switch command {
 	case "completion":
 		return slices.Sorted(maps.Keys(completionScripts))
-	case "show", "curve", "why", "cost", "note", "report new", "tag", "rename", "rm", "restore", "readings show", "readings status":
+	case "show", "curve", "why", "gate", "cost", "note", "report new", "tag", "rename", "rm", "restore", "readings show", "readings status":
 	default:
 		return nil
 	}

@@ -32,6 +32,7 @@ func (p *program) printResult(v *view) {
 	if v.Search != nil {
 		fmt.Fprintf(p.out, "\n%s %s\n", p.bold("The largest load that holds "+e.Spec.SLO.String()+":"), v.Search.Sure)
 	}
+	p.printExpectations(v.Scores)
 	p.printInstrument(v)
 	p.printFailures(v.Failures)
 	p.printVerdict(v)
@@ -46,6 +47,7 @@ func (p *program) printBarren(v *view) {
 	for _, c := range v.Curves {
 		p.printLevels(c, &e.Spec)
 	}
+	p.printExpectations(v.Scores)
 	p.printVerdict(v)
 }
 

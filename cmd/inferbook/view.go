@@ -31,6 +31,8 @@ type view struct {
 	// validity say under them.
 	Settings instinct.Settings
 	Findings []instinct.Finding
+	// Scores say how what was expected came out.
+	Scores []analysis.Score
 	// Warnings concern the record of the experiment as a whole.
 	Warnings []string
 }
@@ -59,6 +61,9 @@ func loadView(ctx context.Context, nb *store.Notebook, e *experiment.Experiment)
 		return nil, err
 	}
 	if v.Notes, err = nb.Notes(ctx, store.NoteFilter{ExperimentID: e.ID}); err != nil {
+		return nil, err
+	}
+	if v.Scores, err = scores(ctx, nb, v); err != nil {
 		return nil, err
 	}
 	if !e.Deleted.IsZero() {
@@ -165,12 +170,13 @@ type runView struct {
 	Verdict    instinct.Verdict        `json:"verdict"`
 	Verdicts   []instinct.LevelVerdict `json:"verdicts"`
 	Findings   []instinct.Finding      `json:"findings"`
+	Scores     []analysis.Score        `json:"expectations"`
 	Warnings   []string                `json:"warnings"`
 }
 
 func (v *view) runView() runView {
 	r := runView{document: document{"inferbook.show/1"}, Experiment: v.Experiment, Alias: v.Experiment.Alias(),
-		Points: v.Points, Curve: v.Curve, Curves: v.Curves, Search: v.Search, Notes: v.Notes, Failures: v.Failures, Warnings: v.Warnings,
+		Points: v.Points, Curve: v.Curve, Curves: v.Curves, Search: v.Search, Notes: v.Notes, Failures: v.Failures, Scores: v.Scores, Warnings: v.Warnings,
 		Verdict: v.verdict(), Verdicts: instinct.Verdicts(v.Findings), Findings: v.Findings}
 	for _, s := range v.Points {
 		r.Seed = append(r.Seed, s.SeedJSON())
