@@ -89,8 +89,19 @@ var inferencePerf = Tool{
 			Needs: "the tokens of a prompt", each: func(q *request) (float64, bool) { return count(q.prompt) }},
 		{Name: "successes.output_len", Unit: "tok", Formula: "tokens of the content by its tokenizer", Ours: "mean_output", Approximation: retokenised,
 			Why: "it does not count reasoning.", Needs: "the tokens of an answer", each: func(q *request) (float64, bool) { return count(q.answer()) }},
+		{Name: "successes.goodput_metrics.request_goodput", Unit: "req/s", Word: "goodput", Formula: "successes within each constraint ÷ benchmark time", Ours: "goodput", Why: "it divides by the time from the first send to the last end, and takes its own latencies.",
+			Needs: "an SLO with a latency", only: (*run).judged, whole: func(r *run) float64 { return per(r.good(stageLatencies), stageClock(r)) }},
 		{Name: "failures.count", Formula: "requests with an error", count: true, whole: (*run).failed, Needs: "requests"},
 	},
+}
+
+var stageLatencies = map[string]measure{
+	"ttft": func(q *request) (float64, bool) { return milliseconds(q.sent, q.content) },
+	"tpot": func(q *request) (float64, bool) {
+		ms, ok := milliseconds(q.content, q.last)
+		return ms / float64(q.answer()-1), ok && q.answer() > 1
+	},
+	"e2e": func(q *request) (float64, bool) { return milliseconds(q.sent, q.end) },
 }
 
 func stageClock(r *run) float64 { return r.span(sentOf, endOf, true) }

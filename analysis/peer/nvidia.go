@@ -49,6 +49,8 @@ var aiperf = Tool{
 		{Name: "Request Throughput (requests/sec)", Unit: "requests/sec", Word: "request_rate", Formula: "successes ÷ benchmark duration", Ours: "request_rate",
 			Why: "it divides by the time from the first send to the last response, and we by the window.", Needs: "requests",
 			whole: func(r *run) float64 { return per(r.completed(), aiperfDuration(r)) }},
+		{Name: "Goodput (requests/sec)", Unit: "requests/sec", Word: "goodput", Formula: "successes within each bound of --goodput ÷ benchmark duration", Ours: "goodput", Why: "it divides by the time from the first send to the last response.",
+			Needs: "an SLO with a latency", only: (*run).judged, whole: func(r *run) float64 { return per(r.good(aiperfLatencies), aiperfDuration(r)) }},
 		{Name: "Request Count (requests)", Unit: "requests", Formula: "successes", count: true, whole: (*run).completed, Needs: "requests"},
 		{Name: "Benchmark Duration (sec)", Unit: "sec", Formula: "last response − first send", Ours: "window",
 			Why: "it has the start of the load and its end in it; our window is the steady part.", Needs: "requests", whole: aiperfDuration},
@@ -87,6 +89,12 @@ var genaiPerf = Tool{
 			Why: "it divides by the time from the first send to the last chunk, and we by the window.", Needs: "requests",
 			whole: func(r *run) float64 { return per(r.completed(), genaiDuration(r)) }},
 	},
+}
+
+var aiperfLatencies = map[string]measure{
+	"ttft": func(q *request) (float64, bool) { return q.from(q.sent, q.text) },
+	"tpot": func(q *request) (float64, bool) { return q.perToken(q.text, q.last) },
+	"e2e":  func(q *request) (float64, bool) { return milliseconds(q.sent, q.finished()) },
 }
 
 func secondChunk(q *request) (float64, bool) { return float64(q.second) / 1e6, q.second >= 0 }

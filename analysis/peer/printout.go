@@ -57,6 +57,11 @@ func (p *Printout) Differs(metric string) bool {
 	return slices.ContainsFunc(p.Rows, func(r Row) bool { return r.Metric == metric && r.Differs() })
 }
 
+// Compared reports whether some figure of a metric has one of ours beside it.
+func (p *Printout) Compared(metric string) bool {
+	return slices.ContainsFunc(p.Rows, func(r Row) bool { return r.Metric == metric && r.Difference != nil })
+}
+
 // Stats is how many statistics of a metric there are.
 func (p *Printout) Stats(metric string) int {
 	n := 0

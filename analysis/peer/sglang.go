@@ -40,7 +40,7 @@ var sglang = Tool{
 		{Name: "Peak output token throughput (tok/s):", Unit: "tok/s", Formula: "most chunks with text in one second, from the first send", Why: peakWhy,
 			Needs: needsStream, whole: func(r *run) float64 { return r.peakSecond(false) }},
 		{Name: "Peak concurrent requests:", Formula: "most successful requests that touch one second, from the first send",
-			count: true, Needs: "a success", whole: peakTouching},
+			Why: "it counts every request that touches a second, so that two that follow each other count as two at once; we have no such figure.", count: true, Needs: "a success", whole: peakTouching},
 		{Name: "Total token throughput (tok/s):", Unit: "tok/s", Word: "total_throughput", Formula: "prompt and output tokens of the successes ÷ duration", Ours: "total_throughput",
 			Why: "it divides by the whole wall clock, and we by the window.", Needs: "the prompt and output tokens of every answer",
 			whole: func(r *run) float64 { return per(r.promptTokens()+r.outputTokens(), r.wall()) }},

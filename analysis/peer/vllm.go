@@ -45,7 +45,7 @@ var vllm = Tool{
 			whole: func(r *run) float64 { return per(r.completed(), r.wall()) }},
 		{Name: "Request goodput (req/s):", Unit: "req/s", Word: "goodput", Formula: "successes within each of --goodput ttft, tpot and e2el ÷ duration; tpot is 0 for one token", Ours: "goodput",
 			Why: "it divides by the whole wall clock, and takes its own ttft and tpot.", Needs: "an SLO with a latency",
-			whole: vllmGoodput, only: func(r *run) bool { return len(bounds(r.spec.SLO)) > 0 }},
+			only: (*run).judged, whole: func(r *run) float64 { return per(r.good(vllmLatencies), r.wall()) }},
 		{Name: "Output token throughput (tok/s):", Unit: "tok/s", Word: "output_throughput", Formula: "output tokens of the successes ÷ duration", Ours: "output_throughput",
 			Why: "it divides by the whole wall clock, and we by the window.", Needs: "the output tokens of every answer",
 			whole: func(r *run) float64 { return per(r.outputTokens(), r.wall()) }},
@@ -168,24 +168,36 @@ func bounds(slo experiment.SLO) map[string]float64 {
 	return low
 }
 
-func vllmGoodput(r *run) float64 {
-	bound, good := bounds(r.spec.SLO), 0.0
+// measure is how a tool takes one latency of a request, in ms.
+type measure func(*request) (float64, bool)
+
+// good counts the successes within every bound of the SLO. What a bounded latency has no value of is
+// not good.
+func (r *run) good(of map[string]measure) float64 {
+	limits, good := bounds(r.spec.SLO), 0.0
 	for q := range r.successes() {
-		ttft, _ := q.from(q.sent, q.first())
-		tpot, ok := q.perToken(q.first(), q.last)
-		if !ok && q.output != experiment.Unknown {
-			tpot = 0
-		}
-		e2e, _ := milliseconds(q.sent, q.finished())
 		within := true
-		for metric, value := range map[string]float64{"ttft": ttft, "tpot": tpot, "e2e": e2e} {
-			if b, bounded := bound[metric]; bounded && !(value <= b) {
-				within = false
-			}
+		for metric, limit := range limits {
+			v, ok := of[metric](q)
+			within = within && ok && v <= limit
 		}
 		if within {
 			good++
 		}
 	}
-	return per(good, r.wall())
+	return good
+}
+
+// judged reports whether the SLO bounds a latency that the tools have a word for.
+func (r *run) judged() bool { return len(bounds(r.spec.SLO)) > 0 }
+
+var vllmLatencies = map[string]measure{
+	"ttft": func(q *request) (float64, bool) { return q.from(q.sent, q.first()) },
+	"tpot": func(q *request) (float64, bool) {
+		if q.output == 0 || q.output == 1 {
+			return 0, true
+		}
+		return q.perToken(q.first(), q.last)
+	},
+	"e2e": func(q *request) (float64, bool) { return milliseconds(q.sent, q.finished()) },
 }

@@ -60,6 +60,9 @@ func (p *program) showAction(c *cli.Context) error {
 		return v.printJSON(p.out)
 	}
 	p.printResult(v)
+	if err := p.printVersions(c.Context, nb, e); err != nil {
+		return err
+	}
 	p.printRecord(e, c.Bool("env"))
 	return p.printNotes(c.Context, nb, v.Notes)
 }

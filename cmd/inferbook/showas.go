@@ -127,20 +127,20 @@ func (p *program) printAs(a *peer.Printout, repeats int) {
 	}
 	p.fit([]any{"its name", "its value", "ours", "our value", "it is"}, rows)
 	if left > 0 {
-		fmt.Fprintf(p.out, "%s more of the same metrics: --json has all\n", plural(left, "statistic"))
+		fmt.Fprintf(p.out, "%s of these metrics are in --json\n", plural(left, "more statistic"))
 	}
 	for _, section := range []struct {
 		title string
 		of    func(*peer.Row) string
 	}{
 		{"Why its figures differ", func(r *peer.Row) string {
-			if !a.Differs(r.Metric) {
+			if a.Compared(r.Metric) && !a.Differs(r.Metric) {
 				return ""
 			}
 			return r.Why
 		}},
 		{"Defined otherwise, and the same here", func(r *peer.Row) string {
-			if r.Difference == nil || a.Differs(r.Metric) {
+			if !a.Compared(r.Metric) || a.Differs(r.Metric) {
 				return ""
 			}
 			return r.Why
