@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/inferbook/inferbook/analysis"
@@ -199,7 +200,12 @@ func (p *program) printOtherVersions(list []otherVersion) {
 
 // explainable lists everything that can be explained.
 func (p *program) explainable(asJSON bool) error {
-	metrics, terms, rules, words := analysis.Metrics(), analysis.Glossary(), instinct.Rules(), peer.Words()
+	metrics, terms, rules := analysis.Metrics(), analysis.Glossary(), instinct.Rules()
+	words := slices.DeleteFunc(peer.Words(), func(word string) bool {
+		_, metric := analysis.MetricByName(word)
+		_, term := analysis.TermByWord(word)
+		return metric || term
+	})
 	if asJSON {
 		var ids []string
 		for _, m := range metrics {
