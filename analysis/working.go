@@ -75,10 +75,10 @@ var pointWorkings = map[string]func(*PointSummary) (string, []Figure){
 		return "%s ÷ %s", []Figure{{float64(s.OutputTokens), "tok"}, {float64(s.OK), "requests"}}
 	},
 	"goodput": func(s *PointSummary) (string, []Figure) {
-		return "%s within " + s.SLO + " ÷ window %s", []Figure{{inWindow(s.Goodput, s), "requests"}, {s.Window.Seconds(), "s"}}
+		return "%s within the SLO ÷ window %s", []Figure{{inWindow(s.Goodput, s), "requests"}, {s.Window.Seconds(), "s"}}
 	},
 	"slo_attainment": func(s *PointSummary) (string, []Figure) {
-		return "%s within " + s.SLO + " ÷ %s sent", []Figure{{math.Round(s.GoodShare * float64(s.Sent)), ""}, {float64(s.Sent), ""}}
+		return "%s within the SLO ÷ %s sent", []Figure{{math.Round(s.GoodShare * float64(s.Sent)), ""}, {float64(s.Sent), ""}}
 	},
 	"achieved_rate": func(s *PointSummary) (string, []Figure) {
 		return "(%s − 1) ÷ %s from the first send to the last", []Figure{{float64(s.Sent), "requests"}, {float64(s.Sent-1) / s.AchievedRate, "s"}}

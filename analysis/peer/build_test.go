@@ -63,15 +63,25 @@ func point(users int) experiment.Point {
 // printed gives what a tool prints of some samples.
 func printed(t rapid.TB, tool string, p experiment.Point, spec *experiment.Spec, samples ...experiment.Sample) *Printout {
 	t.Helper()
-	tl, ok := ByName(tool)
-	if !ok {
-		t.Fatalf("there is no tool %s", tool)
-	}
+	return printedBeside(t, tool, summarised(t, p, spec, samples), spec, samples)
+}
+
+func summarised(t rapid.TB, p experiment.Point, spec *experiment.Spec, samples []experiment.Sample) *analysis.PointSummary {
+	t.Helper()
 	s, err := analysis.SummariseFor(p, spec, sequence(samples))
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := tl.Print(spec, &s, sequence(samples))
+	return &s
+}
+
+func printedBeside(t rapid.TB, tool string, s *analysis.PointSummary, spec *experiment.Spec, samples []experiment.Sample) *Printout {
+	t.Helper()
+	tl, ok := ByName(tool)
+	if !ok {
+		t.Fatalf("there is no tool %s", tool)
+	}
+	out, err := tl.Print(spec, s, sequence(samples))
 	if err != nil {
 		t.Fatal(err)
 	}

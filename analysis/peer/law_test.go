@@ -26,9 +26,9 @@ func TestIdentities(t *testing.T) {
 			after += s.LastContent.Sub(s.FirstContent).Seconds()
 		}
 		n := float64(len(samples))
-		out := map[string]*Printout{}
+		s, out := summarised(t, point(1), background, samples), map[string]*Printout{}
 		for _, name := range Names() {
-			out[name] = printed(t, name, point(1), background, samples...)
+			out[name] = printedBeside(t, name, s, background, samples)
 		}
 		v := func(tool, name string) float64 { return out[tool].value(t, name) }
 
@@ -155,11 +155,8 @@ func TestVLLMAgreesWithItsFile(t *testing.T) {
 func TestOursIsTheSummary(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		samples := drawRun(t)
-		s, err := analysis.Summarise(point(1), sequence(samples))
-		if err != nil {
-			t.Fatal(err)
-		}
-		out := printed(t, "inference-perf", point(1), background, samples...)
+		s := summarised(t, point(1), background, samples)
+		out := printedBeside(t, "inference-perf", s, background, samples)
 		for name, d := range map[string]analysis.Distribution{"time_to_first_token": s.TTFT, "time_per_output_token": s.TPOT, "inter_token_latency": s.ICL, "request_latency": s.E2E} {
 			for stat, want := range map[string]float64{"mean": d.Mean, "min": d.Min, "max": d.Max, "median": d.P50.Value, "p95": d.P95.Value, "p99": d.P99.Value} {
 				r := out.row(t, "successes.latency."+name+"."+stat)

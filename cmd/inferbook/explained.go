@@ -44,7 +44,11 @@ func (p *program) printExplanation(x *explanation, t topic, notebook bool) {
 			table.AppendRow([]any{"  " + o.Tool, strings.TrimSuffix(o.Name, ":"), o.Formula})
 		}
 		table.Render()
-		fmt.Fprintln(p.out, "  `inferbook show exp-3 --as TOOL` computes them from your samples")
+		example := "exp-3"
+		if x.Latest != nil {
+			example = x.Latest.Experiment
+		}
+		fmt.Fprintf(p.out, "  `inferbook show %s --as TOOL` computes them from the samples\n", example)
 	}
 	if len(x.Readings) > 0 {
 		fmt.Fprintf(p.out, "\n%s\n", p.bold("Readings"))
