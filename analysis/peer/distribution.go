@@ -131,14 +131,38 @@ func (d *distribution) between(q float64) float64 {
 	return low + frac*(high-low)
 }
 
-// tally counts durations. Those of a notebook are whole microseconds, so that a hundred
-// million gaps are a few thousand different ones.
-type tally map[time.Duration]int
+// tally counts durations. Those of a notebook are whole microseconds and nearly all under a
+// second, which are counted in place; the others are few.
+type tally struct {
+	micros []int // by the microsecond, under maxMicros
+	others map[time.Duration]int
+}
 
-// in gives the durations in multiples of a unit.
-func (t tally) in(unit time.Duration) []weighted {
-	list := make([]weighted, 0, len(t))
-	for d, n := range t {
+const maxMicros = 1 << 20
+
+func (t *tally) add(d time.Duration, n int) {
+	if us := d / time.Microsecond; d >= 0 && us < maxMicros && us*time.Microsecond == d {
+		if t.micros == nil {
+			t.micros = make([]int, maxMicros)
+		}
+		t.micros[us] += n
+		return
+	}
+	if t.others == nil {
+		t.others = map[time.Duration]int{}
+	}
+	t.others[d] += n
+}
+
+// in gives the durations in multiples of a unit, each with its count.
+func (t *tally) in(unit time.Duration) []weighted {
+	var list []weighted
+	for us, n := range t.micros {
+		if n > 0 {
+			list = append(list, weighted{float64(time.Duration(us)*time.Microsecond) / float64(unit), float64(n)})
+		}
+	}
+	for d, n := range t.others {
 		list = append(list, weighted{float64(d) / float64(unit), float64(n)})
 	}
 	return list

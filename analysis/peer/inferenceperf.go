@@ -2,6 +2,7 @@ package peer
 
 import (
 	"math"
+	"time"
 
 	"github.com/inferbook/inferbook/experiment"
 )
@@ -22,7 +23,7 @@ var inferencePerf = Tool{
 		"It counts the tokens of each chunk with its own tokenizer; the run's own count stands in for it.",
 		"It prints all decimals; six digits are shown.",
 	},
-	label: "%[1]s.%[2]s", decimals: exact,
+	label: "%[1]s.%[2]s", decimals: exact, within: detail{gaps: true, tokens: true},
 	stats: []Stat{mean("mean"), minimum("min"), maximum("max"), percent("p0.1", 0.1), percent("p1", 1), percent("p5", 5), percent("p10", 10), percent("p25", 25),
 		percent("median", 50), percent("p75", 75), percent("p90", 90), percent("p95", 95), percent("p99", 99), percent("p99.9", 99.9)},
 	Metrics: []Metric{
@@ -75,7 +76,7 @@ var inferencePerf = Tool{
 				if r.opaque > 0 {
 					return nil
 				}
-				return r.tokenGaps.in(1e9)
+				return r.tokenGaps.in(time.Second)
 			}},
 		{Name: "successes.throughput.input_tokens_per_sec", Unit: "tok/s", Formula: "prompt tokens of the successes ÷ benchmark time",
 			Needs: "the prompt tokens of every request", whole: func(r *run) float64 { return per(r.promptTokens(), stageClock(r)) }},

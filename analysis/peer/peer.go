@@ -44,6 +44,7 @@ type Tool struct {
 	decimals int    // that it prints; exact = all of them
 	steps    bool   // a percentile is one of the values, by weight, and not between two
 	bessel   bool   // the standard deviation is that of a sample, by n − 1
+	within   detail // what it looks at within a stream
 }
 
 // exact says that a tool prints its numbers in full.

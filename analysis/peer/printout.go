@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/inferbook/inferbook/analysis"
 	"github.com/inferbook/inferbook/experiment"
@@ -109,7 +110,7 @@ func (t *Tool) rows(m *Metric, r *run, s *analysis.PointSummary) []Row {
 	d := m.distribution(r)
 	ours := newDistribution(r.ours[m.Ours])
 	if m.Ours == "icl" {
-		ours = newDistribution(r.ourGaps.in(1e6))
+		ours = newDistribution(r.gaps.in(time.Millisecond))
 	}
 	var rows []Row
 	for _, stat := range m.statsOf(t) {

@@ -74,24 +74,24 @@ type run struct {
 	spec     *experiment.Spec
 	requests []request // that were sent
 
-	origin      experiment.Instant // the first Sent of a successful request
-	gaps        tally              // between the events with text of each successful stream
-	contentGaps tally              // between those with content
-	tokenGaps   tally              // between tokens of the content: 0 within an event
-	opaque      int                // streams of which nobody told the tokens in each event
-	perSecond   map[int]int        // events with text in each second from origin
+	origin    experiment.Instant // the first Sent of a successful request
+	gaps      tally              // between the events with text of each successful stream
+	tokenGaps tally              // between tokens of the content: 0 within an event
+	opaque    int                // streams of which nobody told the tokens in each event
+	perSecond map[int]int        // events with text in each second from origin
 	// eventful is how many streams had an event without text first.
 	eventful int
 
-	ours    map[string][]weighted // our values by the name of the metric
-	ourGaps tally
+	ours map[string][]weighted // our values by the name of the metric
 }
+
+// detail is what a tool looks at within a stream, which takes a walk along its events.
+type detail struct{ gaps, tokens, seconds bool }
 
 // gather reads the samples twice: once for the first send, from which seconds are counted,
 // and once for everything else.
 func gather(t *Tool, p experiment.Point, spec *experiment.Spec, samples iter.Seq2[experiment.Sample, error]) (*run, error) {
-	r := &run{point: p, spec: spec, origin: experiment.Never, gaps: tally{}, contentGaps: tally{}, tokenGaps: tally{},
-		perSecond: map[int]int{}, ours: map[string][]weighted{}, ourGaps: tally{}}
+	r := &run{point: p, spec: spec, origin: experiment.Never, perSecond: map[int]int{}, ours: map[string][]weighted{}}
 	counts := func(s *experiment.Sample) bool { return s.Sent.Happened() && slices.Contains(t.Phases, s.Phase) }
 	for s, err := range samples {
 		if err != nil {
@@ -107,20 +107,21 @@ func gather(t *Tool, p experiment.Point, spec *experiment.Spec, samples iter.Seq
 			return nil, fmt.Errorf("reading the samples of %s: %w", p.Load, err)
 		}
 		if counts(&s) {
-			r.add(&s)
+			r.add(&s, t.within)
 		}
 		r.addOurs(&s, ours)
 	}
 	return r, nil
 }
 
-// ours lists those of our metrics of samples that the tool's are held against.
+// ours lists those of our metrics of samples that the tool's are held against, but that of gaps, which are
+// the tool's own.
 func (t *Tool) ours() []analysis.Metric {
 	var list []analysis.Metric
 	for _, m := range t.Metrics {
 		our, ok := analysis.MetricByName(m.Ours)
 		known := slices.ContainsFunc(list, func(o analysis.Metric) bool { return o.Name == our.Name })
-		if ok && our.OfPoint == nil && !known {
+		if ok && our.Of != nil && !known {
 			list = append(list, our)
 		}
 	}
@@ -129,21 +130,13 @@ func (t *Tool) ours() []analysis.Metric {
 
 func (r *run) addOurs(s *experiment.Sample, ours []analysis.Metric) {
 	for _, m := range ours {
-		if m.Of == nil { // of gaps
-			if analysis.Counts(s) {
-				for _, g := range s.Gaps {
-					r.ourGaps[g.Duration()]++
-				}
-			}
-			continue
-		}
 		if v, ok := m.Of(s); ok {
 			r.ours[m.Name] = append(r.ours[m.Name], weighted{v, 1})
 		}
 	}
 }
 
-func (r *run) add(s *experiment.Sample) {
+func (r *run) add(s *experiment.Sample, within detail) {
 	q := request{
 		ok: s.Outcome == experiment.OK, due: s.Scheduled, sent: s.Sent, event: s.FirstEvent, text: s.FirstText(), content: s.FirstContent,
 		last: s.LastContent, end: s.End, second: -1, prompt: s.PromptTokens, output: s.OutputTokens, reasoning: s.ReasoningTokens,
@@ -167,33 +160,55 @@ func (r *run) add(s *experiment.Sample) {
 	if _, opened := q.opened(); opened {
 		r.eventful++
 	}
-	r.addEvents(s, &q)
+	if within.gaps {
+		for _, g := range s.Gaps {
+			r.gaps.add(g.Duration(), 1)
+		}
+	}
+	if within.seconds {
+		r.addSeconds(s, &q)
+	}
+	if within.tokens {
+		r.addTokens(s, &q)
+	}
 }
 
-// addEvents walks along the events with text of a successful stream.
-func (r *run) addEvents(s *experiment.Sample, q *request) {
+// addSeconds counts the events with text of a stream, second by second.
+func (r *run) addSeconds(s *experiment.Sample, q *request) {
+	at := q.text.Sub(r.origin)
+	second, n := at/time.Second, 1
+	for _, g := range s.Gaps {
+		if at += g.Duration(); at/time.Second != second {
+			r.perSecond[int(second)] += n
+			second, n = at/time.Second, 0
+		}
+		n++
+	}
+	r.perSecond[int(second)] += n
+}
+
+// addTokens counts the gaps between the tokens of a stream's content.
+func (r *run) addTokens(s *experiment.Sample, q *request) {
 	tokens, told := tokensOf(s)
 	if !told {
 		r.opaque++
+		return
 	}
 	at, before := q.text, experiment.Never // before is the event with content before this one
 	for i := 0; ; i++ {
-		r.perSecond[int(at.Sub(r.origin)/time.Second)]++
 		// Arrivals are kept to a microsecond, the first content to a nanosecond.
 		if q.content.Happened() && at.Add(time.Microsecond) > q.content {
 			if before.Happened() {
-				r.contentGaps[at.Sub(before)]++
-				r.tokenGaps[at.Sub(before)]++
+				r.tokenGaps.add(at.Sub(before), 1)
 			}
-			if told {
-				r.tokenGaps[0] += tokens(i) - 1
+			if further := tokens(i) - 1; further > 0 {
+				r.tokenGaps.add(0, further)
 			}
 			before = at
 		}
 		if i == len(s.Gaps) {
 			return
 		}
-		r.gaps[s.Gaps[i].Duration()]++
 		at = at.Add(s.Gaps[i].Duration())
 	}
 }

@@ -1,6 +1,9 @@
 package peer
 
-import "math"
+import (
+	"math"
+	"time"
+)
 
 var sglang = Tool{
 	Name: "sglang", Title: "sglang bench_serving",
@@ -13,7 +16,7 @@ var sglang = Tool{
 		"The end of our last request stands in for the end of its clock, which runs on until /server_info is answered.",
 		"It opens a connection for each request, so that connecting is part of its TTFT; ours were sent as this run sent them.",
 	},
-	label: "%[2]s %[1]s (%[3]s):", decimals: 2,
+	label: "%[2]s %[1]s (%[3]s):", decimals: 2, within: detail{gaps: true, seconds: true},
 	stats: []Stat{mean("Mean"), percent("Median", 50), percent("P90", 90), percent("P95", 95), percent("P99", 99)},
 	Metrics: []Metric{
 		{Name: "Traffic request rate:", Unit: "req/s", Formula: "--request-rate", Ours: "offered_rate", Needs: "an open loop",
@@ -64,7 +67,7 @@ var sglang = Tool{
 			Why:   "it ends with [DONE] and counts one token in the first chunk; we end at the last text, less the tokens that came first.",
 			Needs: needsBoth, each: func(q *request) (float64, bool) { return q.perToken(q.text, q.end) }},
 		{Name: "ITL", Unit: "ms", Word: "itl", Formula: "each gap between successive chunks with text, of all requests together; its native API splits a gap over the tokens in it", Ours: "icl",
-			Needs: needsStream, list: func(r *run) []weighted { return r.gaps.in(1e6) },
+			Needs: needsStream, list: func(r *run) []weighted { return r.gaps.in(time.Millisecond) },
 			stats: []Stat{mean("Mean"), percent("Median", 50), percent("P90", 90), percent("P95", 95), percent("P99", 99), maximum("Max")}},
 	},
 }

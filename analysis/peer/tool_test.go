@@ -221,6 +221,8 @@ func TestToolsAreComplete(t *testing.T) {
 				t.Errorf("%s: %s stands beside %q, which is no metric", tool.Name, m.Name, m.Ours)
 			case m.Ours != "" && m.whole != nil && our.OfPoint == nil:
 				t.Errorf("%s: %s is of a point and stands beside %s, which is of samples", tool.Name, m.Name, m.Ours)
+			case m.Ours == "icl" && (!tool.within.gaps || !slices.Equal(tool.Phases, measured)):
+				t.Errorf("%s: %s stands beside our gaps, which are of the measured requests, and the tool counts others or no gaps", tool.Name, m.Name)
 			case m.share != nil && !tool.steps:
 				t.Errorf("%s: %s has weights that are no counts, and percentiles between values", tool.Name, m.Name)
 			}

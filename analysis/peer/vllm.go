@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/inferbook/inferbook/experiment"
 )
@@ -26,7 +27,7 @@ var vllm = Tool{
 		"A success is an answer with a finish reason; it takes any stream that ends without an exception for one.",
 		"E2EL is printed where --percentile-metrics names it.",
 	},
-	label: "%[2]s %[1]s (%[3]s):", decimals: 2, stats: []Stat{mean("Mean"), percent("Median", 50), percent("P99", 99)},
+	label: "%[2]s %[1]s (%[3]s):", decimals: 2, within: detail{gaps: true, seconds: true}, stats: []Stat{mean("Mean"), percent("Median", 50), percent("P99", 99)},
 	Metrics: []Metric{
 		{Name: "Successful requests:", Formula: "requests that ended without an exception", count: true, whole: (*run).completed, Needs: "requests"},
 		{Name: "Failed requests:", Formula: "the other requests", count: true, whole: (*run).failed, Needs: "requests"},
@@ -64,7 +65,7 @@ var vllm = Tool{
 		{Name: "ITL", Unit: "ms", Word: "itl", Formula: "each gap between successive chunks, of all requests together; the finish chunk counts", Ours: "icl",
 			Why:           "it has one more gap for each answer that opens with a chunk without text, from that chunk to the first text.",
 			Approximation: "the gap before a last chunk without text is left out; a sample has no time of such a chunk.",
-			Needs:         needsStream, list: func(r *run) []weighted { return r.chunkGaps().in(1e6) }},
+			Needs:         needsStream, list: (*run).chunkGaps},
 		{Name: "E2EL", Unit: "ms", Word: "e2e", Formula: "last chunk − sent", Ours: "e2e",
 			Approximation: "the last event with text stands in for the last chunk; a finish chunk without text may come a little later.",
 			Needs:         "a success", each: func(q *request) (float64, bool) { return milliseconds(q.sent, q.finished()) }},
@@ -98,18 +99,15 @@ func (r *run) capped() bool { return r.cap() > 0 }
 // wall is the seconds from the first arrival to the last end.
 func (r *run) wall() float64 { return r.span(dueOf, endOf, true) }
 
-// chunkGaps are the gaps between all events that are known, the opening one included.
-func (r *run) chunkGaps() tally {
-	t := tally{}
-	for d, n := range r.gaps {
-		t[d] += n
-	}
+// chunkGaps are the gaps in ms between all events that are known, the opening one included.
+func (r *run) chunkGaps() []weighted {
+	list := r.gaps.in(time.Millisecond)
 	for q := range r.successes() {
 		if d, ok := q.opened(); ok {
-			t[d]++
+			list = append(list, weighted{float64(d) / 1e6, 1})
 		}
 	}
-	return t
+	return list
 }
 
 // peakSecond is the most events in one second from the first send, with or without
