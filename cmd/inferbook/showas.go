@@ -125,7 +125,7 @@ func (p *program) printAs(a *peer.Printout, repeats int) {
 		}
 		rows = append(rows, []any{r.Name, its, ours, value, difference(r)})
 	}
-	p.fit([]any{"its name", "its value", "ours", "our value", "it is"}, rows)
+	p.fit([]any{"its name", "its value", "ours", "our value", "it is"}, rows, "ours")
 	if left > 0 {
 		fmt.Fprintf(p.out, "%s of these metrics are in --json\n", plural(left, "more statistic"))
 	}
