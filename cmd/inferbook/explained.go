@@ -22,7 +22,7 @@ func (p *program) printExplanation(x *explanation, t topic, notebook bool) {
 	case x.Metric != nil:
 		p.printMetric(x, t)
 	case x.Rule != nil:
-		p.printRule(x.Rule)
+		p.printExplainedRule(x.Rule)
 	case x.Term == nil:
 		fmt.Fprintf(p.out, "%s  a word of other tools; no figure here has it for a name\n", p.bold(x.Word))
 	}
@@ -91,7 +91,7 @@ func (p *program) printMetric(x *explanation, t topic) {
 	table.Render()
 }
 
-func (p *program) printRule(r *ruleEntry) {
+func (p *program) printExplainedRule(r *ruleEntry) {
 	fmt.Fprintf(p.out, "%s  %s\n%s\n\n", p.bold(r.ID), r.Title, r.Means)
 	table := newTable(p.out)
 	table.AppendRow([]any{"  section", r.Section})
