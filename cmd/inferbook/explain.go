@@ -122,7 +122,7 @@ func (p *program) notebookIfAny(c *cli.Context) (*store.Notebook, error) {
 	return p.look(c)
 }
 
-var ruleID = regexp.MustCompile(`^[iI][0-9]+$`)
+var ruleID = regexp.MustCompile(`^[iIvV][0-9]+$`)
 
 // findTopic finds what a word stands for: metrics by name, ID and title, then rules, words, and the
 // words of other tools.

@@ -80,7 +80,7 @@ func (p *program) printMetric(x *explanation, t topic) {
 	table.AppendRow([]any{"  formula", m.Formula})
 	table.AppendRow([]any{"  unit", unit + "; " + directions[m.Direction]})
 	table.AppendRow([]any{"  needs", needs})
-	version := fmt.Sprintf("%d; the definitions are at version %d", m.Version, x.Definition)
+	version := fmt.Sprint(m.Version)
 	if t.asked > 0 {
 		version = fmt.Sprintf("%d; %s@%d is an older formula, under which nothing is computed", m.Version, m.Name, t.asked)
 	}

@@ -23,7 +23,7 @@ type latest struct {
 	Distribution *analysis.Distribution `json:"distribution,omitempty"`
 	Request      *int                   `json:"request,omitempty"`
 	Working      *analysis.Working      `json:"working,omitempty"`
-	// Because is what a curve says about a word such as knee.
+	// Because is what the experiment says about a word such as knee.
 	Because string `json:"because,omitempty"`
 }
 
@@ -58,8 +58,8 @@ func (x *explanation) look(ctx context.Context, nb *store.Notebook, t topic) err
 		case x.Latest != nil:
 		case t.metric != nil:
 			x.Latest, err = latestFigure(ctx, nb, e, *t.metric)
-		case t.term != nil && landmarkOf[t.term.Word] != nil && list[i].Points > 2:
-			x.Latest, err = latestLandmark(ctx, nb, e, t.term.Word)
+		case t.term != nil && onView[t.term.Word] != nil:
+			x.Latest, err = latestSentence(ctx, nb, e, onView[t.term.Word])
 		}
 		if err != nil {
 			return err
@@ -203,24 +203,36 @@ func (p *program) printVersions(ctx context.Context, nb *store.Notebook, e *expe
 	return nil
 }
 
-// landmarkOf gives what a curve says about a word; nil for a word that no curve has.
-var landmarkOf = map[string]func(*analysis.Curve) *analysis.Landmark{
-	"knee":            func(c *analysis.Curve) *analysis.Landmark { return c.Knee },
-	"plateau":         func(c *analysis.Curve) *analysis.Landmark { return c.Plateau },
-	"admission-limit": func(c *analysis.Curve) *analysis.Landmark { return c.AdmissionLimit },
-	"preemption":      func(c *analysis.Curve) *analysis.Landmark { return c.Preemption },
+// onView gives what a look at an experiment says about a word, and the level that it is about; "" = nothing.
+// A word that is not here has no place in an experiment.
+var onView = map[string]func(*view) (experiment.Load, string){
+	"knee":            onCurve(func(c *analysis.Curve) *analysis.Landmark { return c.Knee }),
+	"plateau":         onCurve(func(c *analysis.Curve) *analysis.Landmark { return c.Plateau }),
+	"admission-limit": onCurve(func(c *analysis.Curve) *analysis.Landmark { return c.AdmissionLimit }),
+	"preemption":      onCurve(func(c *analysis.Curve) *analysis.Landmark { return c.Preemption }),
 }
 
-// latestLandmark finds a word on an experiment's curves; nil = none has it.
-func latestLandmark(ctx context.Context, nb *store.Notebook, e *experiment.Experiment, word string) (*latest, error) {
+// onCurve finds a landmark on the first of an experiment's curves that has it.
+func onCurve(of func(*analysis.Curve) *analysis.Landmark) func(*view) (experiment.Load, string) {
+	return func(v *view) (experiment.Load, string) {
+		for i := range v.Curves {
+			if mark := of(&v.Curves[i]); mark != nil {
+				return mark.Load, mark.Because
+			}
+		}
+		return experiment.Load{}, ""
+	}
+}
+
+// latestSentence finds what an experiment says about a word; nil = nothing.
+func latestSentence(ctx context.Context, nb *store.Notebook, e *experiment.Experiment, of func(*view) (experiment.Load, string)) (*latest, error) {
 	v, err := loadView(ctx, nb, e)
 	if err != nil {
 		return nil, err
 	}
-	for i := range v.Curves {
-		if mark := landmarkOf[word](&v.Curves[i]); mark != nil {
-			return &latest{Experiment: e.Alias(), Title: e.Title(), Load: mark.Load, Because: mark.Because}, nil
-		}
+	load, sentence := of(v)
+	if sentence == "" {
+		return nil, nil
 	}
-	return nil, nil
+	return &latest{Experiment: e.Alias(), Title: e.Title(), Load: load, Because: sentence}, nil
 }
