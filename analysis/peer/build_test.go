@@ -121,7 +121,7 @@ func drawRun(t *rapid.T) []experiment.Sample {
 		now := us("ttft", 1_000, 500_000)
 		times := []float64{now}
 		for range rapid.IntRange(1, 19).Draw(t, "further tokens") {
-			now += us("gap", 1, 80_000)
+			now += us("gap", 1, 8_000)
 			times = append(times, now)
 		}
 		s := answer(us("sent", 0, 3_000_000), times...)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 	"sort"
 	"time"
@@ -142,8 +143,8 @@ const maxMicros = 1 << 20
 
 func (t *tally) add(d time.Duration, n int) {
 	if us := d / time.Microsecond; d >= 0 && us < maxMicros && us*time.Microsecond == d {
-		if t.micros == nil {
-			t.micros = make([]int, maxMicros)
+		if int(us) >= len(t.micros) {
+			t.micros = append(t.micros, make([]int, 1<<bits.Len(uint(us))-len(t.micros))...)
 		}
 		t.micros[us] += n
 		return

@@ -119,7 +119,7 @@ func TestVLLMAgreesWithItsFile(t *testing.T) {
 		samples = append(samples, warmup)
 		e := &experiment.Experiment{Spec: experiment.DefaultSpec()}
 		e.Spec.Stream = true
-		slo, err := experiment.ParseSLO("ttft<250ms tpot<40ms")
+		slo, err := experiment.ParseSLO("ttft<250ms tpot<4ms")
 		if err != nil {
 			t.Fatal(err)
 		}

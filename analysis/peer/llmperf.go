@@ -11,7 +11,8 @@ var llmperf = Tool{
 	Name: "llmperf", Title: "LLMPerf",
 	Source: "ray-project/llmperf token_benchmark_ray.py at f1d6bed and openai_chat_completions_client.py at 0451d33",
 	Population: "It has no warm-up: every request counts from the first on, and the clock runs from before the first thread starts until the last has ended. " +
-		"So our warm-up requests are counted; those of the cool-down are beyond the number that it would have asked for.",
+		"So our warm-up requests are counted, which in a closed loop have other lengths, so that its users do not go in step; those of the cool-down are beyond the number that it would have asked for. " +
+		"A run with --warmup 0 measures what it does.",
 	Phases:     []experiment.Phase{experiment.Warmup, experiment.Measured},
 	Percentile: "Percentiles are pandas' linear ones, which are ours; stddev is that of a sample (n − 1).",
 	Assumed: []string{

@@ -9,6 +9,7 @@ import (
 	"github.com/inferbook/inferbook/analysis"
 	"github.com/inferbook/inferbook/analysis/instinct"
 	"github.com/inferbook/inferbook/analysis/peer"
+	"github.com/inferbook/inferbook/experiment"
 )
 
 // directions says which way a metric is better.
@@ -146,7 +147,11 @@ func (p *program) printLatest(x *explanation, notebook bool) {
 		}
 		text += fmt.Sprintf("median %s, p95 %s over %s", measure(d.P50.Value, d.Unit), measure(d.P95.Value, d.Unit), plural(d.N, of))
 	}
-	fmt.Fprintf(p.out, "\n%s\n  %s, %s: %s\n", p.bold("In this notebook"), l.Title, l.Load, text)
+	place := l.Title
+	if l.Load != (experiment.Load{}) {
+		place += ", " + l.Load.String()
+	}
+	fmt.Fprintf(p.out, "\n%s\n  %s: %s\n", p.bold("In this notebook"), place, text)
 }
 
 // working writes a formula with its numbers. Instants keep their tenths of a millisecond, however large.
