@@ -82,3 +82,31 @@ func keepOlder(t *testing.T, db string, version int) {
 		t.Fatalf("the notebook keeps the versions %v, %v", versions, err)
 	}
 }
+
+// TestEveryWordIsExplained: what is offered can be explained, each metric with its formula and a reading
+// that exists, with and without a notebook.
+func TestEveryWordIsExplained(t *testing.T) {
+	for _, word := range explainableWords() {
+		found, err := findTopic(word)
+		if err != nil {
+			t.Errorf("%q: %v", word, err)
+			continue
+		}
+		x, err := explain(t.Context(), nil, word, found)
+		if err != nil {
+			t.Errorf("%q: %v", word, err)
+			continue
+		}
+		if x.Metric == nil && x.Rule == nil && x.Term == nil && len(x.Others) == 0 {
+			t.Errorf("nothing is said about %q", word)
+		}
+		if m := x.Metric; m != nil && (m.Formula == "" || directions[m.Direction] == "") {
+			t.Errorf("%q is explained as %+v", word, m)
+		}
+		for _, r := range x.Readings {
+			if r.Title == "" {
+				t.Errorf("%q names the reading %s, which is not on the list", word, r.Slug)
+			}
+		}
+	}
+}
