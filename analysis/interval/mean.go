@@ -142,8 +142,9 @@ func MeanRatio(a, b []float64) Ratio {
 		// allow twice for what is not known of the errors.
 		df := eb.relative().minus(ea.relative()).df
 		ea.df, eb.df = df, df
-		r.Low, r.High = recovered(ea, eb, tail)
-		r.P = touching(func(tail float64) (low, high float64) { return recovered(ea, eb, tail) })
+		bounds := func(tail float64) (low, high float64) { return recovered(ea.side(tail), eb.side(tail)) }
+		r.Low, r.High = bounds(tail)
+		r.P = touching(bounds)
 	}
 	return r
 }
@@ -153,18 +154,24 @@ func (e estimate) relative() estimate {
 	return estimate{value: 1, err: e.err / e.value, df: e.df}
 }
 
-// recovered gives the interval of b ÷ a that misses with probability tail on each side. A side is infinite
-// where the interval of the mean that it rests on reaches 0.
-func recovered(a, b estimate, tail float64) (low, high float64) {
+// side is an estimate with its interval.
+type side struct{ value, low, high float64 }
+
+func (e estimate) side(tail float64) side {
+	low, high := e.limits(tail)
+	return side{e.value, low, high}
+}
+
+// recovered gives the interval of b ÷ a from those of two values above 0. A side is infinite where the bound that it
+// rests on is, or reaches 0.
+func recovered(a, b side) (low, high float64) {
 	d := math.Log(b.value / a.value)
-	la, ha := a.limits(tail)
-	lb, hb := b.limits(tail)
 	low, high = math.Inf(-1), math.Inf(1)
-	if lb > 0 {
-		low = math.Exp(d - math.Hypot(math.Log(b.value/lb), math.Log(ha/a.value)))
+	if b.low > 0 && !math.IsInf(a.high, 1) {
+		low = math.Exp(d - math.Hypot(math.Log(b.value/b.low), math.Log(a.high/a.value)))
 	}
-	if la > 0 {
-		high = math.Exp(d + math.Hypot(math.Log(hb/b.value), math.Log(a.value/la)))
+	if a.low > 0 && !math.IsInf(b.high, 1) {
+		high = math.Exp(d + math.Hypot(math.Log(b.high/b.value), math.Log(a.value/a.low)))
 	}
 	return low, high
 }
@@ -172,8 +179,8 @@ func recovered(a, b estimate, tail float64) (low, high float64) {
 // touching gives the two-sided p-value that belongs to an interval: twice the tail with which it just
 // touches 1.
 func touching(bounds func(tail float64) (low, high float64)) float64 {
-	none, out := -50.0, math.Log(0.5) // logarithms of tails: at none even chance in a billion billions is allowed for
-	for range 50 {
+	none, out := -50.0, math.Log(0.5) // logarithms of tails: that of none holds 1 whatever the interval
+	for range 30 {
 		middle := (none + out) / 2
 		if low, high := bounds(math.Exp(middle)); low > 1 || high < 1 {
 			out = middle
