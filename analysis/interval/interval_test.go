@@ -157,6 +157,9 @@ func TestTheSameSamplesHaveTheSameInterval(t *testing.T) {
 
 // The sides of a comparison can be swapped, and units be changed.
 func TestRatiosTurnOver(t *testing.T) {
+	if racing() {
+		t.Skip("it takes ten seconds under the race detector, and has nothing that races")
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		values := rapid.SliceOfN(rapid.Float64Range(1, 1000), 30, 60)
 		a, b, scale := values.Draw(t, "a"), values.Draw(t, "b"), rapid.Float64Range(0.01, 100).Draw(t, "scale")
