@@ -157,10 +157,14 @@ func TestTheSameSamplesHaveTheSameInterval(t *testing.T) {
 
 // The sides of a comparison can be swapped, and units be changed.
 func TestRatiosTurnOver(t *testing.T) {
+	if racing() {
+		t.Skip("it takes ten seconds under the race detector, and has nothing that races")
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		values := rapid.SliceOfN(rapid.Float64Range(1, 1000), 30, 60)
 		a, b, scale := values.Draw(t, "a"), values.Draw(t, "b"), rapid.Float64Range(0.01, 100).Draw(t, "scale")
-		for name, of := range map[string]func(a, b []float64) interval.Ratio{"repeats": interval.RepeatsRatio, "means": interval.MeanRatio} {
+		for name, of := range map[string]func(a, b []float64) interval.Ratio{"repeats": interval.RepeatsRatio, "means": interval.MeanRatio,
+			"quantiles": func(a, b []float64) interval.Ratio { return interval.SeriesQuantileRatio(a, b, 0.5) }} {
 			r, turned := of(a, b), of(times(slices.Clone(b), scale), times(slices.Clone(a), scale))
 			if diff := cmp.Diff(numbers(r), [4]float64{1 / turned.Value, over(turned.High), over(turned.Low), turned.P}, close6); diff != "" {
 				t.Errorf("%s: turning the sides over changes more than their order:\n%s", name, diff)
@@ -211,6 +215,38 @@ func TestMeanRatioOfWhatHasNone(t *testing.T) {
 		{"a mean of 0", slices.Repeat([]float64{0}, 100), long, [4]float64{nan, nan, nan, nan}, "both must be above 0"},
 	} {
 		check(t, tt.name, interval.MeanRatio(tt.a, tt.b), tt.want, tt.warning)
+	}
+}
+
+func TestSeriesQuantileRatioSaysWhatACountIsWorth(t *testing.T) {
+	queue, independent := waits(0.7)(random(), 400), lognormal(1)(random(), 400)
+	for _, tt := range []struct {
+		name    string
+		a, b    []float64
+		q       float64
+		finite  bool // whether both bounds are
+		warning string
+	}{
+		{"enough", independent, independent, 0.9, true, ""},
+		// the queue's 400 waits swing up and down a few times only
+		{"enough in number, and not in worth", queue, queue, 0.95, false, "p95 needs n ≥ 72 for a two-sided interval; this has 400, worth"},
+		{"too few to see a memory", independent[:29], independent, 0.5, false, "n ≥ 30; this has 29 and 400."},
+		{"nothing", nil, queue, 0.5, false, "A side has no value"},
+		{"a quantile of 0", slices.Repeat([]float64{0}, 100), independent, 0.5, false, "both must be above 0"},
+		{"all the same", slices.Repeat([]float64{3}, 100), slices.Repeat([]float64{3}, 100), 0.5, true, ""},
+	} {
+		r := interval.SeriesQuantileRatio(tt.a, tt.b, tt.q)
+		check(t, tt.name, r, numbers(r), tt.warning)
+		if got := r.High-r.Low < inf; got != tt.finite {
+			t.Errorf("%s: %v", tt.name, numbers(r))
+		}
+		if r.Distinguishable() {
+			t.Errorf("%s: %v is called a difference", tt.name, numbers(r))
+		}
+	}
+	larger := interval.SeriesQuantileRatio(independent, times(slices.Clone(independent), 1.5), 0.5)
+	if !larger.Distinguishable() || math.Abs(larger.Value-1.5) > 1e-9 {
+		t.Errorf("half as much again: %v", numbers(larger))
 	}
 }
 
@@ -320,11 +356,12 @@ func BenchmarkIntervals(b *testing.B) {
 	series, ordered := waits(0.5)(random(), n), sorted(lognormal(1)(random(), n))
 	shifted := autoregression(0.8)(random(), n)
 	for name, f := range map[string]func(){
-		"mean of a million":               func() { interval.Mean(series) },
-		"ratio of means of a million":     func() { interval.MeanRatio(series, shifted) },
-		"ratio of p95 of a million":       func() { interval.QuantileRatio(ordered, ordered, 0.95) },
-		"nested ratio of 10 runs of 1000": func() { interval.NestedRatio(split(shifted, 10), split(shifted[n/2:], 10), p50) },
-		"nested ratio of a million":       func() { interval.NestedRatio([][]float64{series}, [][]float64{shifted}, p50) },
+		"mean of a million":                     func() { interval.Mean(series) },
+		"ratio of means of a million":           func() { interval.MeanRatio(series, shifted) },
+		"ratio of p95 of a million":             func() { interval.QuantileRatio(ordered, ordered, 0.95) },
+		"ratio of p95 of a series of a million": func() { interval.SeriesQuantileRatio(series, shifted, 0.95) },
+		"nested ratio of 10 runs of 1000":       func() { interval.NestedRatio(split(shifted, 10), split(shifted[n/2:], 10), p50) },
+		"nested ratio of a million":             func() { interval.NestedRatio([][]float64{series}, [][]float64{shifted}, p50) },
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {

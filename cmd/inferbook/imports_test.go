@@ -48,6 +48,7 @@ var oneDoor = map[string]string{
 	"gonum.org/v1/plot":                  "reports/figure",
 	"github.com/urfave/cli/v2":           "cmd/inferbook",
 	"github.com/NVIDIA/go-nvml/pkg/nvml": "runner/probe",
+	"github.com/aclements/go-moremath":   "analysis/interval",
 }
 
 // goList runs go list over the whole module with a format.
