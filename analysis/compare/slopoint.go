@@ -172,7 +172,7 @@ func (l Level) standing(slo experiment.SLO) string {
 		parts = append(parts, strings.TrimSuffix(what, "."))
 	}
 	if l.pilesUp() {
-		parts = append(parts, "but requests pile up")
+		parts = append(parts, "and requests pile up")
 	}
 	return strings.Join(parts, "; ")
 }
