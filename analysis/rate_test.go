@@ -47,7 +47,7 @@ func renewal(rng *rand.Rand, streamed bool) (experiment.Point, []experiment.Samp
 func TestRatesAreBounded(t *testing.T) {
 	for _, streamed := range []bool{true, false} {
 		rng := rand.New(rand.NewPCG(5, 8))
-		const runs = 150
+		const runs = 100
 		hits := map[string]int{}
 		for range runs {
 			p, samples := renewal(rng, streamed)
