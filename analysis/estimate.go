@@ -10,10 +10,11 @@
 //     and whole sentences on what it cannot support, and a side of an interval
 //     that the count cannot support is infinite rather than made up;
 //   - what is missing is NaN (null in JSON), never 0;
-//   - requests are the unit of observation. Intervals within a run treat
-//     requests as independent, which queueing makes only roughly true, so a
-//     claim about another run needs repeats, and repeats are never pooled into
-//     one quantile;
+//   - requests are the unit of observation. The interval of a quantile within a
+//     run treats requests as independent, which queueing makes only roughly true;
+//     those of means and rates allow for neighbours that are alike. Neither knows
+//     how another run would differ, so a claim about that needs repeats, and repeats
+//     are never pooled into one quantile;
 //   - a closed-loop figure describes that loop at that concurrency.
 package analysis
 
@@ -59,6 +60,13 @@ func (e Estimate) Spread() (least, most float64, ok bool) {
 func single(value float64, n int) Estimate {
 	nan := math.NaN()
 	return Estimate{Value: value, Low: nan, High: nan, Min: nan, Max: nan, N: n}
+}
+
+// within is the estimate of one value with the interval that the run gives it.
+func within(value, low, high float64, n int) Estimate {
+	e := single(value, n)
+	e.Low, e.High = low, high
+	return e
 }
 
 // unknown is the estimate of what nobody observed.
@@ -111,16 +119,20 @@ func (e *Estimate) UnmarshalJSON(data []byte) error {
 // Distribution describes one metric over the measured, successful samples of a point.
 // Its figures are in Unit.
 type Distribution struct {
-	Metric string   `json:"metric"` // the metric's ID, such as "ttft@1"
-	Unit   string   `json:"unit"`
-	N      int      `json:"n"`
-	Mean   float64  `json:"mean"`
-	Min    float64  `json:"min"`
-	Max    float64  `json:"max"`
-	P50    Estimate `json:"p50"`
-	P90    Estimate `json:"p90"`
-	P95    Estimate `json:"p95"`
-	P99    Estimate `json:"p99"`
+	Metric string  `json:"metric"` // the metric's ID, such as "ttft@1"
+	Unit   string  `json:"unit"`
+	N      int     `json:"n"`
+	Mean   float64 `json:"mean"`
+	// MeanLow and MeanHigh bound the mean with 95 % confidence, of the values in the order in which the
+	// requests were sent, see [interval.Mean]; NaN for fewer than that takes, and for icl.
+	MeanLow  float64  `json:"mean_low"`
+	MeanHigh float64  `json:"mean_high"`
+	Min      float64  `json:"min"`
+	Max      float64  `json:"max"`
+	P50      Estimate `json:"p50"`
+	P90      Estimate `json:"p90"`
+	P95      Estimate `json:"p95"`
+	P99      Estimate `json:"p99"`
 }
 
 // MarshalJSON writes what is not known as null.

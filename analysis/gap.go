@@ -1,58 +1,152 @@
 package analysis
 
 import (
+	"cmp"
 	"fmt"
+	"iter"
+	"maps"
 	"math"
 	"slices"
-	"sort"
 
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"github.com/inferbook/inferbook/experiment"
 )
 
-// gaps holds the time between the events of a point's successful streams, in
-// microseconds of 32 bits: 4 bytes a gap and no more, so that 40 million of them
-// stay in 160 MB. A gap of 71 minutes or longer is held as 71 minutes.
+// gaps counts the times between the events of a point's successful streams, to a
+// microsecond in 32 bits: a gap of 71 minutes or longer counts as 71 minutes. However many
+// there are, they take the memory of their distinct values, so that quantiles
+// of a billion are exact.
 //
-// Blocks instead of one slice keep the peak at the sum: a slice that grows holds
-// its old and its new array for a moment.
+// The gaps themselves are kept for some requests alone, drawn from all: how much requests
+// differ, which bounds the quantiles, is known well from a thousand.
 type gaps struct {
-	blocks [][]uint32
-	ends   []int // running number of gaps after each request that has any
+	near   []*[gapPage]uint32 // counts by µs, a page at a time; nil = none there
+	far    map[uint32]uint32  // counts of what is beyond nearPages
 	n      int
 	shared int // gaps whose event came in one read with the one before
-	sum    float64
-	least  uint32
-	most   uint32
+
+	requests int      // that have any gaps
+	kept     []uint32 // µs, of some requests, one after the other
+	of       []keptGap
+	halvings int // how often half of the requests that are kept were dropped
 }
 
-const gapBlock = 1 << 16
+// keptGap is a request of which the gaps are kept.
+type keptGap struct{ number, end int } // among those with gaps, from 0; running number of kept gaps after it
+
+const (
+	gapPage   = 1 << 12 // µs
+	nearPages = 1 << 10 // 4.2 s
+	// Requests are dropped where more gaps than keptGaps are kept, and more requests than keptRequests.
+	keptGaps, keptRequests = 1 << 20, 1 << 10
+)
 
 // add takes the gaps of one request.
 func (g *gaps) add(list []experiment.Gap) {
 	if len(list) == 0 {
 		return
 	}
+	number := g.requests
+	keep := g.keeps(number)
+	g.requests++
+	g.n += len(list)
 	for _, gap := range list {
-		us := uint32(min((int64(gap.Duration())+500)/1000, math.MaxUint32))
-		last := len(g.blocks) - 1
-		if last < 0 || len(g.blocks[last]) == gapBlock {
-			g.blocks = append(g.blocks, make([]uint32, 0, gapBlock))
-			last++
-		}
-		g.blocks[last] = append(g.blocks[last], us)
+		us := microseconds(gap)
 		if gap.Shared() {
 			g.shared++
 		}
-		if g.n == 0 || us < g.least {
-			g.least = us
+		if keep {
+			g.kept = append(g.kept, us)
 		}
-		g.most = max(g.most, us)
-		g.sum += float64(us)
-		g.n++
+		if page := us / gapPage; int(page) < len(g.near) && g.near[page] != nil {
+			g.near[page][us%gapPage]++
+		} else {
+			g.addNew(us)
+		}
 	}
-	g.ends = append(g.ends, g.n)
+	if keep {
+		g.of = append(g.of, keptGap{number, len(g.kept)})
+		g.thin()
+	}
+}
+
+// microseconds rounds a gap.
+func microseconds(gap experiment.Gap) uint32 {
+	return uint32(min((uint64(gap.Duration())+500)/1000, math.MaxUint32))
+}
+
+// addNew counts a gap on a page that there is not yet, or beyond all pages.
+func (g *gaps) addNew(us uint32) {
+	page := int(us / gapPage)
+	if page >= nearPages {
+		if g.far == nil {
+			g.far = map[uint32]uint32{}
+		}
+		g.far[us]++
+		return
+	}
+	if page >= len(g.near) {
+		g.near = append(g.near, make([]*[gapPage]uint32, page+1-len(g.near))...)
+	}
+	g.near[page] = new([gapPage]uint32)
+	g.near[page][us%gapPage]++
+}
+
+// keeps draws a request by its number. The numbers are scrambled (by the finaliser of SplitMix64, Steele et al.
+// 2014), since every second request could be that of one replica of two.
+func (g *gaps) keeps(number int) bool {
+	x := uint64(number) + 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return (x^x>>31)&(1<<g.halvings-1) == 0
+}
+
+// thin drops about half of the requests that are kept, where there are more than enough.
+func (g *gaps) thin() {
+	if len(g.kept) <= keptGaps || len(g.of) <= keptRequests {
+		return
+	}
+	g.halvings++
+	kept, of, start := g.kept[:0], g.of[:0], 0
+	for _, r := range g.of {
+		if g.keeps(r.number) {
+			kept = append(kept, g.kept[start:r.end]...)
+			of = append(of, keptGap{r.number, len(kept)})
+		}
+		start = r.end
+	}
+	g.kept, g.of = kept, of
+}
+
+// values gives each value in µs and how many gaps have it, in order.
+func (g *gaps) values() iter.Seq2[uint32, int] {
+	return func(yield func(uint32, int) bool) {
+		for i, page := range g.near {
+			if page == nil {
+				continue
+			}
+			for j, count := range page {
+				if count > 0 && !yield(uint32(i*gapPage+j), int(count)) {
+					return
+				}
+			}
+		}
+		for _, us := range slices.Sorted(maps.Keys(g.far)) {
+			if !yield(us, int(g.far[us])) {
+				return
+			}
+		}
+	}
+}
+
+// moments gives the sums over all gaps of their values in µs and of the squares of these.
+func (g *gaps) moments() (sum, squares float64) {
+	for us, count := range g.values() {
+		v := float64(us) * float64(count)
+		sum, squares = sum+v, squares+v*float64(us)
+	}
+	return sum, squares
 }
 
 // distribution describes the gaps under a metric, in milliseconds. The interval
@@ -63,14 +157,17 @@ func (g *gaps) distribution(m Metric) Distribution {
 	if g.n == 0 {
 		return d
 	}
-	d.N, d.Mean, d.Min, d.Max = g.n, g.sum/float64(g.n)/1e3, float64(g.least)/1e3, float64(g.most)/1e3
+	sum, _ := g.moments()
+	d.N, d.Mean = g.n, sum/float64(g.n)/1e3
 
-	var ranks []int
+	ranks := []int{0, g.n - 1}
 	for _, q := range shownQuantiles {
 		lo, _ := position(g.n, q)
 		ranks = append(ranks, lo, min(lo+1, g.n-1))
 	}
 	at := g.order(ranks)
+	d.Min, d.Max = float64(at[0])/1e3, float64(at[1])/1e3
+	at = at[2:]
 	values := make([]float64, len(shownQuantiles)) // µs
 	for i, q := range shownQuantiles {
 		_, frac := position(g.n, q)
@@ -88,7 +185,7 @@ func (g *gaps) distribution(m Metric) Distribution {
 		}
 		if !e.Bounded() {
 			e.Warnings = append(e.Warnings, fmt.Sprintf("%s of the gaps comes from %s, too few for a two-sided interval between requests.",
-				percentile(q), plural(len(g.ends), "request")))
+				percentile(q), plural(g.requests, "request")))
 		}
 		*d.quantile(i) = e
 	}
@@ -108,7 +205,7 @@ func (g *gaps) intervals(values []float64) (lows, highs []float64) {
 	for i := range values {
 		lows[i], highs[i] = math.Inf(-1), math.Inf(1)
 	}
-	k := len(g.ends)
+	k := len(g.of)
 	if k < leastClusters {
 		return lows, highs
 	}
@@ -138,22 +235,19 @@ func (g *gaps) shareErrors(values []float64) []float64 {
 	for i, v := range values {
 		limits[i] = uint32(v) // gaps are whole, so gap ≤ v is gap ≤ ⌊v⌋
 	}
-	k := len(g.ends)
-	counts := make([]int, k*len(limits)) // gaps up to each limit, request by request
-	request, i := 0, 0
-	for _, block := range g.blocks {
-		for _, us := range block {
-			for i >= g.ends[request] {
-				request++
-			}
-			row := counts[request*len(limits):][:len(limits)]
+	k := len(g.of)
+	counts := make([]int, k*len(limits)) // kept gaps up to each limit, request by request
+	start := 0
+	for r, request := range g.of {
+		row := counts[r*len(limits):][:len(limits)]
+		for _, us := range g.kept[start:request.end] {
 			for j, limit := range limits {
 				if us <= limit {
 					row[j]++
 				}
 			}
-			i++
 		}
+		start = request.end
 	}
 	errs := make([]float64, len(limits))
 	for j := range limits {
@@ -161,58 +255,54 @@ func (g *gaps) shareErrors(values []float64) []float64 {
 		for r := range k {
 			total += counts[r*len(limits)+j]
 		}
-		share, squares, start := float64(total)/float64(g.n), 0.0, 0
+		share, squares, start := float64(total)/float64(len(g.kept)), 0.0, 0
 		for r := range k {
-			d := float64(counts[r*len(limits)+j]) - share*float64(g.ends[r]-start)
+			d := float64(counts[r*len(limits)+j]) - share*float64(g.of[r].end-start)
 			squares += d * d
-			start = g.ends[r]
+			start = g.of[r].end
 		}
-		errs[j] = math.Sqrt(squares*float64(k)/float64(k-1)) / float64(g.n)
+		errs[j] = math.Sqrt(squares*float64(g.requests)/float64(k-1)) / float64(g.n)
 	}
 	return errs
 }
 
-// order gives the gaps at the 0-based ranks, without sorting or copying: one
-// pass counts the upper 16 bits of all gaps, one more the lower 16 bits of those
-// that share their upper bits with an answer.
+// order gives the gaps in µs at the 0-based ranks.
 func (g *gaps) order(ranks []int) []uint32 {
-	const bins = 1 << 16
-	upper := make([]int, g.most>>16+1)
-	for _, block := range g.blocks {
-		for _, us := range block {
-			upper[us>>16]++
-		}
+	byRank := make([]int, len(ranks)) // places in ranks, the lowest rank first
+	for i := range byRank {
+		byRank[i] = i
 	}
-	for i := 1; i < len(upper); i++ {
-		upper[i] += upper[i-1]
-	}
-	lower := make([][]int, len(upper)) // nil where no answer lies
-	tops := make([]int, len(ranks))
-	for i, rank := range ranks {
-		tops[i] = sort.Search(len(upper), func(b int) bool { return upper[b] > rank })
-		if lower[tops[i]] == nil {
-			lower[tops[i]] = make([]int, bins)
-		}
-	}
-	for _, block := range g.blocks {
-		for _, us := range block {
-			if l := lower[us>>16]; l != nil {
-				l[us&(bins-1)]++
-			}
-		}
-	}
-	for _, top := range slices.Compact(slices.Sorted(slices.Values(tops))) {
-		for i := 1; i < bins; i++ {
-			lower[top][i] += lower[top][i-1]
-		}
-	}
+	slices.SortFunc(byRank, func(a, b int) int { return cmp.Compare(ranks[a], ranks[b]) })
 	out := make([]uint32, len(ranks))
-	for i, top := range tops {
-		rank := ranks[i]
-		if top > 0 {
-			rank -= upper[top-1]
+	next, below := 0, 0
+	for us, count := range g.values() {
+		below += count
+		for next < len(ranks) && ranks[byRank[next]] < below {
+			out[byRank[next]] = us
+			next++
 		}
-		out[i] = uint32(top<<16 | sort.Search(bins, func(b int) bool { return lower[top][b] > rank }))
+		if next == len(ranks) {
+			break
+		}
 	}
 	return out
+}
+
+// share is the share of the gaps from low to high, both in milliseconds; NaN for no gaps.
+func (g *gaps) share(low, high float64) float64 {
+	within := 0
+	for us, count := range g.values() {
+		if ms := float64(us) / 1e3; ms >= low && ms <= high {
+			within += count
+		}
+	}
+	return ratio(float64(within), float64(g.n))
+}
+
+// variation is the coefficient of variation; NaN for no gaps.
+func (g *gaps) variation() float64 {
+	n := float64(g.n)
+	sum, squares := g.moments()
+	mean := ratio(sum, n)
+	return ratio(math.Sqrt(max(0, squares/n-mean*mean)), mean)
 }

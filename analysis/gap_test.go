@@ -117,3 +117,23 @@ func TestGapCoverage(t *testing.T) {
 		t.Errorf("gaps taken as independent do it in %.1f %%, so this test shows nothing", 100*share)
 	}
 }
+
+// Of a million gaps and more, those of about half the requests are kept, and the
+// interval is that of all: two kinds of requests that take turns.
+func TestGapsOfSomeRequests(t *testing.T) {
+	var g gaps
+	const requests, events = 3000, 400
+	list := make([]experiment.Gap, events)
+	for r := range requests {
+		for i := range list {
+			list[i] = experiment.Gap(10+r%2) * 1e6
+		}
+		g.add(list)
+	}
+	if n := len(g.of); n < 1200 || n > 1800 || len(g.kept) != n*events || g.n != requests*events || g.requests != requests {
+		t.Errorf("%d gaps of %d of %d requests are kept", len(g.kept), n, g.requests)
+	}
+	if got, want := g.shareErrors([]float64{10_500})[0], 0.5/math.Sqrt(requests); math.Abs(got-want) > 0.02*want {
+		t.Errorf("the share of gaps up to 10.5 ms has the standard error %v, want %v", got, want)
+	}
+}

@@ -10,8 +10,8 @@ import (
 
 // Level is one load of an experiment over its repeats. Repeats are never pooled
 // into one quantile: each figure is the median over repeats with the interval
-// between them. One repeat says so: a quantile has the interval within the run
-// then, and a rate has none.
+// between them. One repeat says so: quantiles, throughputs and the request rate have the
+// interval within the run then, the other figures none.
 type Level struct {
 	Load   experiment.Load `json:"load"`
 	Points []PointSummary  `json:"points"` // one a repeat, in the order of the repeats
@@ -76,9 +76,15 @@ func newLevel(repeats []PointSummary, slo experiment.SLO) Level {
 		{&l.TTFTSchedP99, func(s *PointSummary) Estimate { return s.TTFTSched.P99 }},
 		{&l.E2ESchedP95, func(s *PointSummary) Estimate { return s.E2ESched.P95 }},
 		{&l.E2ESchedP99, func(s *PointSummary) Estimate { return s.E2ESched.P99 }},
-		{&l.OutputThroughput, func(s *PointSummary) Estimate { return single(s.OutputThroughput, s.InWindow) }},
-		{&l.TotalThroughput, func(s *PointSummary) Estimate { return single(s.TotalThroughput, s.InWindow) }},
-		{&l.RequestRate, func(s *PointSummary) Estimate { return single(s.RequestRate, s.InWindow) }},
+		{&l.OutputThroughput, func(s *PointSummary) Estimate {
+			return within(s.OutputThroughput, s.OutputThroughputLow, s.OutputThroughputHigh, s.InWindow)
+		}},
+		{&l.TotalThroughput, func(s *PointSummary) Estimate {
+			return within(s.TotalThroughput, s.TotalThroughputLow, s.TotalThroughputHigh, s.InWindow)
+		}},
+		{&l.RequestRate, func(s *PointSummary) Estimate {
+			return within(s.RequestRate, s.RequestRateLow, s.RequestRateHigh, s.InWindow)
+		}},
 		{&l.Interactivity, func(s *PointSummary) Estimate { return single(s.Interactivity, s.TPOT.N) }},
 		{&l.BRun, func(s *PointSummary) Estimate { return single(s.BRun, s.InWindow) }},
 		{&l.AchievedRate, func(s *PointSummary) Estimate { return single(s.AchievedRate, s.Sent) }},

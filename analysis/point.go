@@ -7,11 +7,12 @@ import (
 	"math"
 	"time"
 
+	"github.com/inferbook/inferbook/analysis/interval"
 	"github.com/inferbook/inferbook/experiment"
 )
 
 // Collector computes the summary of one point from a stream of its samples. It
-// keeps a few numbers per request and four bytes per gap, and no sample.
+// keeps a few numbers per request, a count per distinct gap, and no sample.
 // It is not safe for concurrent use.
 type Collector struct {
 	point experiment.Point
@@ -21,12 +22,13 @@ type Collector struct {
 	all, measured clock
 	spans         []span
 	ended         []completion
-	columns       [][]float64 // one for each of sampleMetrics, in its order
+	requests      []request // the measured ones
 	gaps          gaps
 	streams       streams
 	workload      workload
 	arrivals      arrivals
 	service       service
+	evidence      evidence
 	classes       []classCollector
 }
 
@@ -50,14 +52,6 @@ func (c *clock) length() time.Duration {
 	return c.last.Sub(c.first)
 }
 
-// completion is what a successful request adds to the throughput, if it ended
-// within the window. A count may be Unknown.
-type completion struct {
-	end            experiment.Instant
-	prompt, output int32
-	measured, good bool // good = within all latencies of the SLO
-}
-
 // NewCollector begins the summary of a point. The point's window decides what
 // counts for throughput, so give the point as it was at its end.
 func NewCollector(p experiment.Point) *Collector { return NewCollectorFor(p, &experiment.Spec{}) }
@@ -75,8 +69,8 @@ func NewCollectorFor(p experiment.Point, spec *experiment.Spec) *Collector {
 
 func newCollector(p experiment.Point, spec *experiment.Spec, slo experiment.SLO) *Collector {
 	return &Collector{
-		point: p, spec: *spec, all: newClock(), measured: newClock(), columns: make([][]float64, len(sampleMetrics)),
-		service: newService(slo),
+		point: p, spec: *spec, all: newClock(), measured: newClock(),
+		service: newService(slo), evidence: newEvidence(),
 		seen: PointSummary{
 			Point: p, Definition: DefinitionVersion,
 			Outcomes: map[experiment.Outcome]int{}, Finishes: map[string]int{}, CountedBy: map[experiment.Counted]int{},
@@ -93,11 +87,13 @@ func Summarise(p experiment.Point, samples iter.Seq2[experiment.Sample, error]) 
 // SummariseFor is [Summarise] with what was asked, see [NewCollectorFor].
 func SummariseFor(p experiment.Point, spec *experiment.Spec, samples iter.Seq2[experiment.Sample, error]) (PointSummary, error) {
 	c := NewCollectorFor(p, spec)
+	var one experiment.Sample // instead of one on the heap for each
 	for s, err := range samples {
 		if err != nil {
 			return PointSummary{}, fmt.Errorf("summarising point %s: %w", p.ID, err)
 		}
-		c.Add(&s)
+		one = s
+		c.Add(&one)
 	}
 	return c.Summary(), nil
 }
@@ -113,6 +109,7 @@ func (c *Collector) Add(s *experiment.Sample) {
 		}
 	}
 	c.all.add(s)
+	c.evidence.add(s)
 	c.spans = append(c.spans, span{s.Sent, s.End, due(s)})
 	if s.Outcome == experiment.OK {
 		c.ended = append(c.ended, completion{s.End, int32(s.PromptTokens), int32(outputTokens(s)),
@@ -129,14 +126,7 @@ func (c *Collector) Add(s *experiment.Sample) {
 	c.seen.Outcomes[s.Outcome]++
 	c.arrivals.add(s)
 	c.service.add(s)
-	for i, m := range sampleMetrics {
-		if m.Of == nil {
-			continue
-		}
-		if v, ok := m.Of(s); ok {
-			c.columns[i] = append(c.columns[i], v)
-		}
-	}
+	c.requests = append(c.requests, c.evidence.request(s))
 	if s.Outcome == experiment.OK {
 		c.addOK(s)
 	}
@@ -167,11 +157,17 @@ func outputTokens(s *experiment.Sample) int {
 func (c *Collector) Summary() PointSummary {
 	s := c.seen
 	s.Outcomes, s.Finishes, s.CountedBy = maps.Clone(s.Outcomes), maps.Clone(s.Finishes), maps.Clone(s.CountedBy)
+	c.sort()
+	columns := make([][]float64, len(sampleMetrics)) // each in ascending order
 	for i, m := range sampleMetrics {
-		*m.dist(&s) = distribution(m, c.columns[i])
 		if m.Of == nil {
 			*m.dist(&s) = c.gaps.distribution(m)
+			continue
 		}
+		columns[i] = some(c.column(func(r *request) float64 { return r.latencies[i] }))
+		low, high := interval.Mean(columns[i])
+		*m.dist(&s) = distribution(m, columns[i])
+		m.dist(&s).MeanLow, m.dist(&s).MeanHigh = low, high
 	}
 	s.WallClock, s.MeasuredClock = c.all.length(), c.measured.length()
 	s.ErrorRate = ratio(float64(s.Sent-s.OK), float64(s.Sent))
@@ -183,6 +179,8 @@ func (c *Collector) Summary() PointSummary {
 	s.OutputP50, s.OutputP95 = c.workload.output.quantiles()
 	s.CacheHitShare = c.workload.cacheShare()
 
+	s.MeanEvents = ratio(float64(c.streams.events), float64(len(c.streams.ratios)))
+
 	from, to := c.window()
 	s.Window = max(0, to.Sub(from))
 	s.MeanInflight, s.MaxInflight = inflight(c.spans, from, to)
@@ -192,7 +190,6 @@ func (c *Collector) Summary() PointSummary {
 	s.IdentityRatio = ratio(s.OutputThroughput, identity(&s))
 
 	s.EventsPerOutput = c.streams.tokensPerEvent()
-	s.MeanEvents = ratio(float64(c.streams.events), float64(len(c.streams.ratios)))
 	s.SharedReads = ratio(float64(c.gaps.shared), float64(c.gaps.n))
 	s.TTFTOverE2E = c.streams.share()
 	s.Streaming = c.streams.verdict(s.SharedReads)
@@ -201,11 +198,11 @@ func (c *Collector) Summary() PointSummary {
 	s.ReadLagP50, s.ReadLagP99 = milliseconds(s.Point.Health.ReadLagP50), milliseconds(s.Point.Health.ReadLagP99)
 	s.ReadLagMax = milliseconds(s.Point.Health.ReadLagMax)
 	c.openLoop(&s, from, to)
-	c.judge(&s)
+	c.judge(&s, columns)
+	s.Signs = c.signs(&s, from, to)
 	for i := range c.classes {
 		s.Classes = append(s.Classes, ClassSummary{c.classes[i].name, c.classes[i].Summary()})
 	}
-	s.Warnings = c.warnings(&s)
 	return s
 }
 
@@ -222,37 +219,6 @@ func (c *Collector) window() (from, to experiment.Instant) {
 // sendingEnded reports whether the record says when sending stopped. A window
 // that was never written is all zero.
 func (c *Collector) sendingEnded() bool { return c.point.Window.SendEnd > 0 }
-
-// throughput counts what ended within the window: the measured requests, and in
-// an open loop whatever ended in it, since arrivals go on before and after. A sum
-// is known only when each of its parts is. With successes none of which ended in
-// time there is no throughput to tell, which is not the same as none.
-func (c *Collector) throughput(s *PointSummary, from, to experiment.Instant) {
-	var output, both float64
-	good := 0
-	for _, e := range c.ended {
-		if !e.measured && c.point.Window.Rule != experiment.SteadyOpen || !e.end.Happened() || e.end < from || e.end > to {
-			continue
-		}
-		s.InWindow++
-		if e.good {
-			good++
-		}
-		output += known(int(e.output))
-		both += known(int(e.output)) + known(int(e.prompt))
-	}
-	seconds := s.Window.Seconds()
-	if s.OK > 0 && s.InWindow == 0 {
-		seconds = 0
-	}
-	s.RequestRate = ratio(float64(s.InWindow), seconds)
-	s.OutputThroughput = ratio(output, seconds)
-	s.TotalThroughput = ratio(both, seconds)
-	s.Goodput = math.NaN()
-	if len(c.service.slo) > 0 {
-		s.Goodput = ratio(float64(good), seconds)
-	}
-}
 
 // known is a count as a number, NaN for Unknown.
 func known(count int) float64 {

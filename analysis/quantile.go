@@ -115,7 +115,8 @@ func percentile(q float64) string { return fmt.Sprintf("p%g", math.Round(q*1e8)/
 // distribution describes values under a metric. It sorts them.
 func distribution(m Metric, values []float64) Distribution {
 	slices.Sort(values)
-	d := Distribution{Metric: m.ID(), Unit: m.Unit, N: len(values), Mean: math.NaN(), Min: math.NaN(), Max: math.NaN()}
+	nan := math.NaN()
+	d := Distribution{Metric: m.ID(), Unit: m.Unit, N: len(values), Mean: nan, MeanLow: nan, MeanHigh: nan, Min: nan, Max: nan}
 	if len(values) > 0 {
 		d.Mean, d.Min, d.Max = mean(values), values[0], values[len(values)-1]
 	}

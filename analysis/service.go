@@ -92,8 +92,9 @@ func (v *service) keeps(i int, s *experiment.Sample) bool {
 	return ok && latency <= o.Bound || !ok && o.Metric == "tpot"
 }
 
-// judge fills in how the point stands to its SLO.
-func (c *Collector) judge(s *PointSummary) {
+// judge fills in how the point stands to its SLO. columns has the values of each of
+// sampleMetrics in ascending order.
+func (c *Collector) judge(s *PointSummary, columns [][]float64) {
 	s.SLO, s.GoodShare = c.service.slo.String(), math.NaN()
 	if len(c.service.slo) == 0 {
 		return
@@ -108,7 +109,7 @@ func (c *Collector) judge(s *PointSummary) {
 			a.Share, a.Value = s.GoodShare, shareOf(c.service.all, s.Sent)
 		case o.Quantile > 0:
 			i := slices.IndexFunc(sampleMetrics, func(m Metric) bool { return m.Name == o.Metric })
-			a.Value = QuantileOf(c.columns[i], o.Quantile) // which its distribution has sorted
+			a.Value = QuantileOf(columns[i], o.Quantile)
 		}
 		s.Attainment = append(s.Attainment, a)
 	}

@@ -8,7 +8,7 @@ import (
 
 // DefinitionVersion numbers the set of definitions that a [PointSummary] was
 // computed with. A cached summary of another version is computed again.
-const DefinitionVersion = 3
+const DefinitionVersion = 4
 
 // PointSummary is everything computed from the samples of one point. Latencies
 // are in milliseconds and come from measured samples with the outcome ok, also
@@ -45,22 +45,33 @@ type PointSummary struct {
 	// SendLag is over all measured requests, also those that failed.
 	SendLag Distribution `json:"send_lag"`
 
-	OutputThroughput float64 `json:"output_throughput_tok_s"`  // tok/s: output tokens of the requests in InWindow ÷ window
-	TotalThroughput  float64 `json:"total_throughput_tok_s"`   // tok/s: prompt and output tokens, likewise
-	RequestRate      float64 `json:"request_rate_req_s"`       // req/s: InWindow ÷ window
-	ErrorRate        float64 `json:"error_rate"`               // share of measured requests that were not ok, 0–1
-	Interactivity    float64 `json:"interactivity_tok_s_user"` // tok/s/user: 1 ÷ median TPOT
-	BRun             float64 `json:"b_run"`                    // requests decoding: output throughput × mean TPOT
-	MeanInflight     float64 `json:"mean_inflight"`            // time-weighted requests in flight within the window, of any phase and outcome
-	MaxInflight      int     `json:"max_inflight"`             // most requests in flight at once within the window
-	LittleRatio      float64 `json:"little_ratio"`             // request rate × mean E2E ÷ mean in flight; 1 = consistent
-	IdentityRatio    float64 `json:"identity_ratio"`           // output throughput ÷ (C·N/(TTFT+(N−1)·TPOT)); 1 = consistent
+	OutputThroughput float64 `json:"output_throughput_tok_s"` // tok/s: output tokens of the requests in InWindow ÷ window
+	TotalThroughput  float64 `json:"total_throughput_tok_s"`  // tok/s: prompt and output tokens, likewise
+	RequestRate      float64 `json:"request_rate_req_s"`      // req/s: InWindow ÷ window
+	// The 95 % intervals of the three rates within this run, from the parts of the window in their order, see
+	// [interval.Mean]; NaN where too few requests ended in it. Another run may differ by more.
+	OutputThroughputLow  float64 `json:"output_throughput_low_tok_s"`
+	OutputThroughputHigh float64 `json:"output_throughput_high_tok_s"`
+	TotalThroughputLow   float64 `json:"total_throughput_low_tok_s"`
+	TotalThroughputHigh  float64 `json:"total_throughput_high_tok_s"`
+	RequestRateLow       float64 `json:"request_rate_low_req_s"`
+	RequestRateHigh      float64 `json:"request_rate_high_req_s"`
+
+	ErrorRate     float64 `json:"error_rate"`               // share of measured requests that were not ok, 0–1
+	Interactivity float64 `json:"interactivity_tok_s_user"` // tok/s/user: 1 ÷ median TPOT
+	BRun          float64 `json:"b_run"`                    // requests decoding: output throughput × mean TPOT
+	MeanInflight  float64 `json:"mean_inflight"`            // time-weighted requests in flight within the window, of any phase and outcome
+	MaxInflight   int     `json:"max_inflight"`             // most requests in flight at once within the window
+	LittleRatio   float64 `json:"little_ratio"`             // request rate × mean E2E ÷ mean in flight; 1 = consistent
+	IdentityRatio float64 `json:"identity_ratio"`           // output throughput ÷ (C·N/(TTFT+(N−1)·TPOT)); 1 = consistent
 
 	// OfferedRate is the mean rate of the open loops as planned; NaN where all are
 	// closed. The others below are of an open loop alone, else NaN.
 	OfferedRate  float64 `json:"offered_rate_req_s"`
 	AchievedRate float64 `json:"achieved_rate_req_s"` // req/s: (measured requests − 1) ÷ (last − first sent)
-	ArrivalCV    float64 `json:"arrival_cv"`          // standard deviation ÷ mean of the gaps between the scheduled times of measured first turns
+	// ScheduledRate is the rate of the same requests as they were scheduled, in req/s: by chance it is not quite the one offered.
+	ScheduledRate float64 `json:"scheduled_rate_req_s"`
+	ArrivalCV     float64 `json:"arrival_cv"` // standard deviation ÷ mean of the gaps between the scheduled times of measured first turns
 	// InflightSlope is by how many requests a second the number of those scheduled
 	// and not ended grows within the window, by least squares, held-back ones included.
 	InflightSlope float64 `json:"inflight_slope_req_s"`
@@ -116,9 +127,6 @@ type PointSummary struct {
 	// Classes are the summaries of the classes, each by its own SLO and of its own
 	// load, in the order of the specification; empty = one kind of traffic.
 	Classes []ClassSummary `json:"classes"`
-
-	// Warnings are whole sentences about what this point cannot support.
-	Warnings []string `json:"warnings"`
 }
 
 // MarshalJSON writes what is not known as null.

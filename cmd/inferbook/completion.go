@@ -114,6 +114,8 @@ func (p *program) values(c *cli.Context, flag string) []string {
 		return p.names(c, "readings show")
 	case "as":
 		return peer.Names()
+	case "like", "baseline":
+		return p.names(c, "show")
 	case "figure":
 		return figureKinds
 	case "endpoint":
@@ -140,7 +142,7 @@ func (p *program) names(c *cli.Context, command string) []string {
 		return explainableWords()
 	case "completion":
 		return slices.Sorted(maps.Keys(completionScripts))
-	case "show", "curve", "cost", "note", "report new", "tag", "rename", "rm", "restore", "readings show", "readings status":
+	case "show", "curve", "why", "gate", "cost", "note", "report new", "tag", "rename", "rm", "restore", "readings show", "readings status":
 	default:
 		return nil
 	}

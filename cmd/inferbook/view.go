@@ -5,8 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/analysis/instinct"
 	"github.com/inferbook/inferbook/experiment"
 	"github.com/inferbook/inferbook/experiment/store"
 )
@@ -23,7 +27,13 @@ type view struct {
 	Search   *analysis.SearchResult
 	Notes    []experiment.Note
 	Failures []failure
-	// Warnings concern the experiment as a whole.
+	// Settings are the person's changes to the rules, and Findings what the rules about
+	// validity say under them.
+	Settings instinct.Settings
+	Findings []instinct.Finding
+	// Scores say how what was expected came out.
+	Scores []analysis.Score
+	// Warnings concern the record of the experiment as a whole.
 	Warnings []string
 }
 
@@ -36,14 +46,14 @@ func loadView(ctx context.Context, nb *store.Notebook, e *experiment.Experiment)
 		return nil, err
 	}
 	v := &view{Experiment: e}
-	for _, pt := range points {
-		s, err := summary(ctx, nb, e, pt)
-		if err != nil {
-			return nil, fmt.Errorf("summarising %s of %s: %w", pt.Load, e.Alias(), err)
-		}
-		v.Points = append(v.Points, s)
+	if v.Points, err = summaries(ctx, nb, e, points); err != nil {
+		return nil, err
 	}
 	v.Curves, v.Search = analysis.NewCurves(e, v.Points), found(&e.Spec, v.Points)
+	machine := machineOf(e)
+	for i := range v.Curves {
+		v.Curves[i].Explain(machine)
+	}
 	if v.Curve = analysis.NewCurve(e, v.Points); len(v.Curves) > 0 {
 		v.Curve = v.Curves[0]
 	}
@@ -53,25 +63,31 @@ func loadView(ctx context.Context, nb *store.Notebook, e *experiment.Experiment)
 	if v.Notes, err = nb.Notes(ctx, store.NoteFilter{ExperimentID: e.ID}); err != nil {
 		return nil, err
 	}
+	if v.Scores, err = scores(ctx, nb, v); err != nil {
+		return nil, err
+	}
 	if !e.Deleted.IsZero() {
 		v.Warnings = append(v.Warnings, "this experiment is in the trash; `inferbook restore "+e.Alias()+"` brings it back")
 	}
 	if f := e.Environment.Get(experiment.KeyDialect); f.Source == experiment.Detected {
 		v.Warnings = append(v.Warnings, f.Value)
 	}
-	switch e.Status {
-	case experiment.Interrupted:
-		if v.endedBy() != "" {
-			break // the point says why
-		}
-		v.Warnings = append(v.Warnings, "this run was interrupted: its points hold what had been measured until then")
-	case experiment.Failed:
-		v.Warnings = append(v.Warnings, "this run failed: its points hold what had been measured until then")
-	case experiment.Running:
-		v.Warnings = append(v.Warnings, "this run is still going on")
+	if v.Settings, err = nb.RuleSettings(ctx); err != nil {
+		return nil, err
 	}
+	c := caseOf(v)
+	v.Findings = instinct.Validate(&c)
 	return v, nil
 }
+
+// caseOf is what rules look at in a view: the experiment and its curves under the
+// person's settings. What else is known, of hardware and of other experiments, is for the caller to add.
+func caseOf(v *view) instinct.Case {
+	return instinct.Case{Experiment: v.Experiment, Curves: v.Curves, Settings: v.Settings}
+}
+
+// verdict says whether the experiment as a whole can be believed.
+func (v *view) verdict() instinct.Verdict { return instinct.Judge(v.Findings, nil) }
 
 // endedBy is the limit that ended the run; empty = none did.
 func (v *view) endedBy() experiment.EarlyEnd {
@@ -81,6 +97,26 @@ func (v *view) endedBy() experiment.EarlyEnd {
 		}
 	}
 	return ""
+}
+
+// summariesAtOnce bounds how many points are summarised at once, each of which takes a processor, and a few
+// hundred bytes of memory a request.
+const summariesAtOnce = 4
+
+// summaries gives the points' summaries, in their order.
+func summaries(ctx context.Context, nb *store.Notebook, e *experiment.Experiment, points []experiment.Point) ([]analysis.PointSummary, error) {
+	out := make([]analysis.PointSummary, len(points))
+	all, ctx := errgroup.WithContext(ctx)
+	all.SetLimit(min(runtime.GOMAXPROCS(0), summariesAtOnce))
+	for i, pt := range points {
+		all.Go(func() (err error) {
+			if out[i], err = summary(ctx, nb, e, pt); err != nil {
+				return fmt.Errorf("summarising %s of %s: %w", pt.Load, e.Alias(), err)
+			}
+			return nil
+		})
+	}
+	return out, all.Wait()
 }
 
 // summary gives a point's summary, from the cache where it is current.
@@ -131,12 +167,17 @@ type runView struct {
 	Search     *analysis.SearchResult  `json:"search"`
 	Notes      []experiment.Note       `json:"notes"`
 	Failures   []failure               `json:"failures"`
+	Verdict    instinct.Verdict        `json:"verdict"`
+	Verdicts   []instinct.LevelVerdict `json:"verdicts"`
+	Findings   []instinct.Finding      `json:"findings"`
+	Scores     []analysis.Score        `json:"expectations"`
 	Warnings   []string                `json:"warnings"`
 }
 
 func (v *view) runView() runView {
 	r := runView{document: document{"inferbook.show/1"}, Experiment: v.Experiment, Alias: v.Experiment.Alias(),
-		Points: v.Points, Curve: v.Curve, Curves: v.Curves, Search: v.Search, Notes: v.Notes, Failures: v.Failures, Warnings: v.Warnings}
+		Points: v.Points, Curve: v.Curve, Curves: v.Curves, Search: v.Search, Notes: v.Notes, Failures: v.Failures, Scores: v.Scores, Warnings: v.Warnings,
+		Verdict: v.verdict(), Verdicts: instinct.Verdicts(v.Findings), Findings: v.Findings}
 	for _, s := range v.Points {
 		r.Seed = append(r.Seed, s.SeedJSON())
 	}

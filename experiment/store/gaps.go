@@ -84,27 +84,39 @@ func decodeGaps(blob []byte) ([]experiment.Gap, error) {
 	if len(blob) == 0 {
 		return nil, nil
 	}
+	return appendGaps(make([]experiment.Gap, 0, countVarints(blob)), blob)
+}
+
+// appendGaps reads a blob that is not empty, and adds its gaps to some: no more of them than the blob has bytes.
+func appendGaps(gaps []experiment.Gap, blob []byte) ([]experiment.Gap, error) {
 	m, n := binary.Uvarint(blob)
 	if n <= 0 || m > math.MaxInt64/microsecond {
 		return nil, fmt.Errorf("%w: no median", errGaps)
 	}
-	median := int64(m)
-	blob = blob[n:]
-	gaps := make([]experiment.Gap, 0, countVarints(blob))
+	median, start := int64(m), len(gaps)
 	var sum int64 // µs
-	for len(blob) > 0 {
-		u, n := binary.Uvarint(blob)
-		if n <= 0 {
-			return nil, fmt.Errorf("%w: entry %d is cut", errGaps, len(gaps))
+	for i := n; i < len(blob); {
+		// Nearly every entry is one or two bytes long.
+		u := uint64(blob[i])
+		switch {
+		case u < 0x80:
+			i++
+		case i+1 < len(blob) && blob[i+1] < 0x80:
+			u = u&0x7f | uint64(blob[i+1])<<7
+			i += 2
+		default:
+			if u, n = binary.Uvarint(blob[i:]); n <= 0 {
+				return nil, fmt.Errorf("%w: entry %d is cut", errGaps, len(gaps)-start)
+			}
+			i += n
 		}
-		blob = blob[n:]
 		if u == 0 {
 			gaps = append(gaps, experiment.SameRead)
 			continue
 		}
 		d := unzigzag(u - 1)
 		if d < -median || d > math.MaxInt64/microsecond-median-sum {
-			return nil, fmt.Errorf("%w: entry %d is out of range", errGaps, len(gaps))
+			return nil, fmt.Errorf("%w: entry %d is out of range", errGaps, len(gaps)-start)
 		}
 		sum += median + d
 		gaps = append(gaps, experiment.Gap((median+d)*microsecond))
