@@ -31,7 +31,7 @@ func TestHistory(t *testing.T) {
 			t.Errorf("the history says nothing of %s, or too much", m.ID())
 		}
 	}
-	for _, c := range []struct{ a, b, first, n int }{{1, 3, 2, 2}, {3, 1, 2, 2}, {2, 3, 3, 1}, {3, 3, 0, 0}} {
+	for _, c := range []struct{ a, b, first, n int }{{1, 3, 2, 2}, {3, 1, 2, 2}, {2, 3, 3, 1}, {3, 3, 0, 0}, {1, 4, 2, 3}} {
 		got := Changes(c.a, c.b)
 		if len(got) != c.n || c.n > 0 && got[0].Version != c.first {
 			t.Errorf("from %d to %d: %+v", c.a, c.b, got)

@@ -16,6 +16,7 @@ var history = []Change{
 		"goodput, attainment of the SLO, send lag and the figures of open loops came to it.",
 		[]string{"output_throughput@2", "total_throughput@2", "request_rate@2", "window@2"}},
 	{3, "Signs, the evidence that the rules look at, stand beside the figures, and intervals beside more of them; no formula changed.", nil},
+	{4, "What the rules about validity find takes the place of a point's warnings, and the rate of the schedule stands beside the one achieved; no formula changed.", nil},
 }
 
 // History lists the versions of the definitions, the first one first.

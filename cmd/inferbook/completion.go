@@ -112,10 +112,10 @@ func (p *program) values(c *cli.Context, flag string) []string {
 	switch flag {
 	case "reading":
 		return p.names(c, "readings show")
-	case "like", "baseline":
-		return p.names(c, "show")
 	case "as":
 		return peer.Names()
+	case "like", "baseline":
+		return p.names(c, "show")
 	case "figure":
 		return figureKinds
 	case "endpoint":

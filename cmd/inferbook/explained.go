@@ -111,9 +111,9 @@ func (p *program) printExplainedRule(r *ruleEntry) {
 	for _, t := range r.Thresholds {
 		changed := ""
 		if t.Changed() {
-			changed = fmt.Sprintf(" (yours; the rule's own is %s)", explainedFigure(analysis.Figure{Value: t.Default, Unit: t.Unit}))
+			changed = fmt.Sprintf(" (yours; the rule's own is %s)", withUnit(analysis.Figure{Value: t.Default, Unit: t.Unit}))
 		}
-		fmt.Fprintf(p.out, "  %s = %s%s: %s\n", t.Name, explainedFigure(analysis.Figure{Value: t.Value, Unit: t.Unit}), changed, t.Why)
+		fmt.Fprintf(p.out, "  %s = %s%s: %s\n", t.Name, withUnit(analysis.Figure{Value: t.Value, Unit: t.Unit}), changed, t.Why)
 	}
 }
 
@@ -161,10 +161,10 @@ func working(w *analysis.Working, instants bool) string {
 		if instants && f.Unit == "ms" {
 			values = append(values, instantText(f.Value))
 		} else {
-			values = append(values, explainedFigure(f))
+			values = append(values, withUnit(f))
 		}
 	}
-	result := explainedFigure(w.Result)
+	result := withUnit(w.Result)
 	if w.Pattern == "" {
 		return result
 	}
@@ -177,8 +177,8 @@ func instantText(v float64) string {
 	return fmt.Sprintf("%s.%d ms", thousands(tenths/10), tenths%10)
 }
 
-// explainedFigure writes a figure: a whole number without decimals, unless it is a time.
-func explainedFigure(f analysis.Figure) string {
+// withUnit writes a figure: a whole number without decimals, unless it is a time.
+func withUnit(f analysis.Figure) string {
 	if f.Value != math.Trunc(f.Value) || math.Abs(f.Value) > 1e15 || f.Unit == "ms" || f.Unit == "s" {
 		return measure(f.Value, f.Unit)
 	}
@@ -190,10 +190,10 @@ func (p *program) printOtherVersions(list []otherVersion) {
 	for _, v := range list {
 		then, now := "not known", "not known"
 		if v.Then != nil {
-			then = explainedFigure(*v.Then)
+			then = withUnit(*v.Then)
 		}
 		if v.Now != nil {
-			now = explainedFigure(*v.Now)
+			now = withUnit(*v.Now)
 		}
 		formula := "Its own formula is the same in both."
 		if v.Redefined {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/inferbook/inferbook/analysis"
 	"github.com/inferbook/inferbook/experiment"
@@ -210,6 +211,45 @@ var onView = map[string]func(*view) (experiment.Load, string){
 	"plateau":         onCurve(func(c *analysis.Curve) *analysis.Landmark { return c.Plateau }),
 	"admission-limit": onCurve(func(c *analysis.Curve) *analysis.Landmark { return c.AdmissionLimit }),
 	"preemption":      onCurve(func(c *analysis.Curve) *analysis.Landmark { return c.Preemption }),
+	"mbu":             bandwidthOf, "floor": bandwidthOf,
+	"mfu":   prefillOf,
+	"sound": verdictOf, "sound-with-limits": verdictOf, "do-not-quote": verdictOf,
+}
+
+// bandwidthOf puts numbers into the utilisation of the memory bandwidth, which is the speed of light of a
+// step ÷ what it took, at the highest level for which it is known.
+func bandwidthOf(v *view) (load experiment.Load, sentence string) {
+	for i := range v.Curves {
+		c := &v.Curves[i]
+		if c.Physics == nil {
+			continue
+		}
+		for j := range c.Physics.Levels {
+			if l := &c.Physics.Levels[j]; l.MBU.Known() {
+				load, sentence = l.Load, fmt.Sprintf("speed of light %s ÷ tpot %s = %.3g %% of the bandwidth of %d × %s",
+					ms(l.Floor), ms(c.Levels[j].TPOTP50.Value), 100*l.MBU.Value, c.Machine.GPUs, c.Machine.GPU)
+			}
+		}
+	}
+	return load, sentence
+}
+
+// prefillOf puts numbers into the utilisation of the arithmetic.
+func prefillOf(v *view) (experiment.Load, string) {
+	for i := range v.Curves {
+		c := &v.Curves[i]
+		if c.Physics == nil || c.Physics.Prefill == nil || math.IsNaN(c.Physics.Prefill.MFU) {
+			continue
+		}
+		f := c.Physics.Prefill
+		return f.Load, fmt.Sprintf("%s prompt tokens, read at %s tok/s or faster, take %.3g %% of the peak of %d × %s", num(f.Tokens), num(f.Rate), 100*f.MFU, c.Machine.GPUs, c.Machine.GPU)
+	}
+	return experiment.Load{}, ""
+}
+
+// verdictOf gives the verdict on the experiment and its levels.
+func verdictOf(v *view) (experiment.Load, string) {
+	return experiment.Load{}, "the verdict is " + strings.Join(v.verdictLines(), "; ")
 }
 
 // onCurve finds a landmark on the first of an experiment's curves that has it.
