@@ -72,7 +72,7 @@ race:
 # race detector, and skip there.
 theory: export CGO_CFLAGS := -O1 -w
 theory:
-	$(GO) test ./runner ./runner/capacity ./cmd/inferbook -run 'TestWaitsAreThoseOfTheory|TestCapacityIsThatOfTheory|TestSearchFindsTheCapacity|TestREADME|TestScripts/sim-ca'
+	$(GO) test ./runner ./runner/capacity ./cmd/inferbook -run 'TestWaitsAreThoseOfTheory|TestCapacityIsThatOfTheory|TestSearchFindsTheCapacity|TestREADME|TestScripts/sim-ca|TestScripts/why|TestEngines|TestHealthyRuns'
 	$(GO) test ./runner/sim/published ./runner/sim/calibrate
 
 # Every fuzz target of every package, one after the other. The fuzzers are built

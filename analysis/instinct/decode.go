@@ -26,10 +26,15 @@ var decodeLine = Rule{
 			if f == nil || float64(f.N) < l.limit("levels") {
 				continue
 			}
-			sentence := fmt.Sprintf("%s over %d levels, c=%s to c=%s (R² %.3f).", f, f.N, short(f.From), short(f.To), f.R2)
-			l.say(whether(f.R2 >= l.limit("r2") && f.Beta > 0), nil, sentence, in("α", f.Alpha, "ms"), in("β", f.Beta, "ms a user"), in("R²", f.R2, ""), in("levels", float64(f.N), ""))
+			sentence := fmt.Sprintf("%s over %d levels (R² %.3f).", f, f.N, f.R2)
+			l.say(whether(f.R2 >= l.limit("r2") && f.Beta > 0), fitted(&l.Curves[i]), sentence, in("α", f.Alpha, "ms"), in("β", f.Beta, "ms a user"), in("R²", f.R2, ""), in("levels", float64(f.N), ""))
 		}
 	},
+}
+
+// fitted lists the levels that the line through TPOT was fitted to.
+func fitted(c *analysis.Curve) []experiment.Load {
+	return slices.DeleteFunc(loadsFrom(c, experiment.Load{Concurrency: int(c.Fit.From)}), func(l experiment.Load) bool { return float64(l.Concurrency) > c.Fit.To })
 }
 
 var freeBatching = Rule{
@@ -54,7 +59,7 @@ func lookFreeBatching(l *look) {
 		}
 		inputs := []Input{in("α", f.Alpha, "ms"), in("β", f.Beta, "ms a user"), in("C*", f.Double, "users"), in("C*, at least", f.DoubleLow, "users"), in("C*, at most", f.DoubleHigh, "users")}
 		if !given(f.Double) || f.BetaLow <= 0 {
-			l.say(Silent, nil, "TPOT does not grow measurably with load here, so these levels do not tell where it doubles.", inputs...)
+			l.say(Silent, fitted(c), "TPOT does not grow measurably with load here, so these levels do not tell where it doubles.", inputs...)
 			continue
 		}
 		sentence := fmt.Sprintf("TPOT is twice its floor of %s at C* = %s users, and users are nearly free up to %s.", span(f.Alpha), short(f.Double), short(l.limit("free")*f.Double))
@@ -64,7 +69,7 @@ func lookFreeBatching(l *look) {
 		case f.To < f.Double:
 			sentence += fmt.Sprintf(" That is beyond c=%s, the highest load of the line, which is only extended.", short(f.To))
 		}
-		l.say(Fired, nil, sentence, inputs...)
+		l.say(Fired, fitted(c), sentence, inputs...)
 	}
 }
 

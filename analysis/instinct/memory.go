@@ -52,7 +52,7 @@ func lookMemoryLimit(l *look) {
 		}
 		limit := l.admission(c)
 		if limit == nil {
-			l.say(Silent, nil, "No admission limit was reached, so the memory did not bind at these loads.")
+			l.say(Silent, loadsFrom(c, experiment.Load{}), "No admission limit was reached, so the memory did not bind at these loads.")
 			continue
 		}
 		k := l.capacity(c)

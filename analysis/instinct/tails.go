@@ -3,6 +3,7 @@ package instinct
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/inferbook/inferbook/analysis"
 	"github.com/inferbook/inferbook/experiment"
@@ -147,35 +148,38 @@ func lookBatchVariance(l *look) {
 		return
 	}
 	first := map[string]string{} // answer by prompt
-	levels, same, different := map[experiment.Load]bool{}, 0, 0
+	var at []experiment.Load
+	same, different := 0, 0
 	l.levels(func(_ *analysis.Curve, v *analysis.Level) {
 		for i := range v.Points {
 			s := &v.Points[i].Signs
 			if !(s.OutputCV <= 1e-9) || v.Points[i].OK < 2 {
 				continue
 			}
+			before := same
 			if s.SamePrompt > 0 {
-				levels[v.Load] = true
 				same += s.SamePrompt - s.SamePromptGroups
 				different += s.DistinctAnswers - s.SamePromptGroups
 			}
 			for _, a := range s.Answers {
-				before, seen := first[a.Prompt]
+				answer, seen := first[a.Prompt]
 				first[a.Prompt] = a.Answer
 				if !seen {
 					continue
 				}
-				levels[v.Load] = true
 				same++
-				if before != a.Answer {
+				if answer != a.Answer {
 					different++
 				}
+			}
+			if same > before && !slices.Contains(at, v.Load) {
+				at = append(at, v.Load)
 			}
 		}
 	})
 	if same == 0 {
 		return
 	}
-	l.say(whether(different > 0), nil, fmt.Sprintf("Of %s to a prompt that had been answered before, %d were another text (%s).", plural(same, "answer"), different, percent(float64(different)/float64(same))),
+	l.say(whether(different > 0), at, fmt.Sprintf("Of %s to a prompt that had been answered before, %d were another text (%s).", plural(same, "answer"), different, percent(float64(different)/float64(same))),
 		count("repeated answers", same), count("different texts", different))
 }

@@ -236,11 +236,11 @@ func openAt(n int, arrival string, rates ...float64) func(*experiment.Spec) {
 
 var engines = []engine{
 	{name: "healthy", fires: "I22 I23 I24 I27", edit: both()},
-	{name: "static batching", fires: "I05 I17 I18 I22 I25 I27 I34 I39", edit: both(onRuntime("hf-static"), loads(400, 1, 2, 4, 8, 16, 32))},
+	{name: "static batching", fires: "I17 I18 I22 I25 I27 I34 I39", edit: both(onRuntime("hf-static"), loads(1000, 1, 2, 4, 8, 16, 32))},
 	{name: "whole prefill", fires: "I22 I23 I24 I27 I31", edit: both(onRuntime("trtllm-like"), lengths(4000, 200), loads(320, 1, 4, 8, 16, 32))},
 	{name: "chunked prefill", fires: "I22 I23 I24 I27", edit: both(option("token-budget", "512"), lengths(4000, 200), loads(320, 1, 2, 4, 8))},
 	{name: "KV-starved", fires: "I17 I18 I19 I20 I22 I23 I24 I25 I27 I31 I34 I39", edit: both(onGPU("a10g", 1), loads(640, 1, 2, 4, 8, 16, 32, 48, 64))},
-	{name: "capped", fires: "I17 I18 I22 I23 I24 I25 I27", edit: both(option("max-seqs", "16"), loads(1280, 1, 2, 4, 8, 16, 32, 48, 64))},
+	{name: "capped", fires: "I17 I18 I22 I23 I24 I25 I27", edit: both(option("max-seqs", "16"), loads(1280, 1, 2, 4, 8, 16, 32, 64))},
 	{name: "prefix-cached", fires: "I16 I22 I23 I24 I27", edit: both(lengths(1200, 200), func(s *experiment.Spec) { s.Prefix = &experiment.Prefix{Share: 1, Tokens: 1000, Groups: 1} })},
 	{name: "TP 1 → 2", fires: "I22 I23 I24 I27", edit: onGPU("h100-sxm", 2), others: []func(*experiment.Spec){onGPU("h100-sxm", 1)}},
 	{name: "TP 2 → 4", fires: "I22 I23 I24 I27", edit: onGPU("h100-sxm", 4), others: []func(*experiment.Spec){onGPU("h100-sxm", 2)}},
