@@ -30,7 +30,7 @@ func at(users int, change edit) edit {
 func open(s *analysis.PointSummary) {
 	s.Point.Load = experiment.Load{Rate: float64(s.Point.Load.Concurrency)}
 	s.AchievedRate, s.RequestRate = s.Point.Load.Rate, s.Point.Load.Rate
-	s.InflightSlope, s.InflightSlopeP = 0.01, 0.5
+	s.InflightSlope, s.InflightSlopeP, s.Window = 0.01, 0.5, time.Hour
 }
 
 func quota(rate float64) []row {
@@ -116,6 +116,10 @@ var causes = []cause{
 	{"a closed loop", "I36", alone, nil, nil, nil, instinct.NotApplicable, ""},
 	{"an open loop that is served", "I36", alone, []edit{open}, nil, nil, instinct.Silent, ""},
 	{"a queue that grows", "I36", alone, []edit{open, func(s *analysis.PointSummary) { s.InflightSlope, s.InflightSlopeP = 3, 0.001 }}, nil, nil, instinct.Fired, instinct.Warning},
+	{"a server that may be filling up", "I36", alone, []edit{open, func(s *analysis.PointSummary) {
+		s.InflightSlope, s.InflightSlopeP, s.Window = 3, 0.001, time.Minute
+	}}, nil, nil, instinct.NotEvaluable, ""},
+	{"a sweep of rates has no users", "I25", rising, []edit{open}, nil, nil, instinct.NotApplicable, ""},
 	{"the last requests still in flight", "I36", alone, []edit{open, func(s *analysis.PointSummary) { s.RequestRate = 0.9 }}, nil, nil, instinct.Silent, ""},
 
 	{"seven in ten in time", "I37", alone, []edit{func(s *analysis.PointSummary) { s.Goodput = 0.7 * s.RequestRate }}, nil, nil, instinct.Fired, instinct.Note},

@@ -21,6 +21,9 @@ var decodeLine = Rule{
 	Reading: "databricks-inference-performance",
 	Try:     "Lower α with fewer bytes of weights or more bandwidth, β with shorter contexts and 8-bit keys and values.",
 	look: func(l *look) {
+		if !l.sweeps() {
+			return
+		}
 		for i := range l.Curves {
 			f := l.Curves[i].Fit
 			if f == nil || float64(f.N) < l.limit("levels") {
@@ -51,6 +54,9 @@ var freeBatching = Rule{
 }
 
 func lookFreeBatching(l *look) {
+	if !l.sweeps() {
+		return
+	}
 	for i := range l.Curves {
 		c := &l.Curves[i]
 		f := c.Fit
@@ -75,7 +81,7 @@ func lookFreeBatching(l *look) {
 
 var bandwidth = Rule{
 	ID: "I27", Title: "Share of the memory bandwidth", Section: Binds, Severity: Note,
-	Needs: "a model and GPU that are known (model.name, gpu.model), and a streamed closed-loop level",
+	Needs: "a model and GPU that are known (model.name, gpu.model), and streamed answers",
 	Fires: "MBU = (weights + B × context × KV) ÷ (TPOT × bandwidth) is known at the lowest load; it is a warning under low, and over high at any load",
 	Thresholds: []Threshold{
 		{Name: "low", Value: 0.3, Why: "Runs at batch 1 reach 39 to 76 %; under 30 % something other than memory takes the time."},
@@ -87,14 +93,14 @@ var bandwidth = Rule{
 	look:    lookBandwidth,
 }
 
-// physics holds the closed-loop levels of a curve against the data sheets, the lowest first.
+// physics holds the levels of a curve against the data sheets, the lowest first.
 func (l *look) physics(c *analysis.Curve) []analysis.LevelPhysics {
 	if l.Machine == nil {
 		return nil
 	}
 	under := *c
 	under.Explain(l.Machine)
-	return slices.DeleteFunc(under.Physics.Levels, func(p analysis.LevelPhysics) bool { return p.Load.Rate > 0 || !p.MBU.Known() })
+	return slices.DeleteFunc(under.Physics.Levels, func(p analysis.LevelPhysics) bool { return !p.MBU.Known() })
 }
 
 func lookBandwidth(l *look) {
@@ -128,7 +134,7 @@ func lookBandwidth(l *look) {
 
 var contextGrowth = Rule{
 	ID: "I30", Title: "Tokens slow down as the context grows", Section: Helps, Severity: Note,
-	Needs: "streams of at least 20 gaps in a closed loop",
+	Needs: "streams of at least 20 gaps",
 	Fires: "at the lowest load the time between events grows by over growth from the first to the last of an answer",
 	Thresholds: []Threshold{
 		{Name: "growth", Value: 0.1, Why: "A fixed step would show none; NVIDIA's 8B on an H100 gains 24 % from 200 to 7,000 tokens of prompt."},

@@ -45,6 +45,9 @@ func (l *look) memoryBinds(k *analysis.Capacity) bool {
 }
 
 func lookMemoryLimit(l *look) {
+	if !l.sweeps() {
+		return
+	}
 	for i := range l.Curves {
 		c := &l.Curves[i]
 		if len(stepsOf(c)) == 0 || l.Machine == nil {

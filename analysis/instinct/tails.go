@@ -85,7 +85,7 @@ var populations = Rule{
 	Thresholds: []Threshold{
 		{Name: "bimodal", Value: 0.555, Why: "5/9 is the coefficient of a uniform distribution; two peaks apart have more."},
 		{Name: "ttft", Value: 0.5, Why: "Two equal peaks of logarithms spread by half of their distance, so these are a factor of 2.7 apart: more than one prompt or two ahead in the same step make."},
-		{Name: "tpot", Value: 0.15, Why: "Peaks that are 35 % apart: all requests of a batch take the same steps, and p99 ÷ p50 of TPOT was 1.07 in a published run under load."},
+		{Name: "tpot", Value: 0.2, Why: "Peaks a factor of 1.5 apart: all requests of a batch take the same steps, and p99 ÷ p50 of TPOT was 1.07 in a published run under load."},
 		{Name: "least", Value: 100, Why: "The fourth moment of fewer is mostly chance."},
 	},
 	Means:   "The figures mix kinds of requests or servers, and describe neither.",
