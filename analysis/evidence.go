@@ -98,7 +98,7 @@ func (v *evidence) add(s *experiment.Sample) {
 		}
 	}
 	if e, ok := emitted(s); ok {
-		v.written = append(v.written, e)
+		v.written = push(v.written, e)
 	}
 	switch s.Phase {
 	case experiment.Warmup:
@@ -241,38 +241,44 @@ func (c *Collector) trends(g *Signs) {
 
 // texts fills in what prompts and answers have in common.
 func (c *Collector) texts(g *Signs) {
-	type pair struct{ asked, answer uint64 }
-	prompts, answered, distinct := map[uint64]bool{}, map[uint64]int{}, map[pair]struct{}{}
-	var fresh, again []float64
+	type asked struct {
+		prompt, answer uint64
+		request        int // its place in the order of sending
+	}
+	var all []asked
 	for i := range c.requests {
-		r := &c.requests[i]
-		if r.asked == 0 {
+		if r := &c.requests[i]; r.asked != 0 {
+			all = append(all, asked{r.asked, r.answer, i})
+		}
+	}
+	g.PromptsHashed = len(all)
+	slices.SortFunc(all, func(a, b asked) int {
+		return cmp.Or(cmp.Compare(a.prompt, b.prompt), cmp.Compare(a.request, b.request))
+	})
+	var fresh, again []float64
+	for start, end := 0, 0; start < len(all); start = end {
+		prompt := all[start].prompt
+		for end = start; end < len(all) && all[end].prompt == prompt; end++ {
+			first := c.requests[all[end].request].ttft()
+			if _, warm := c.evidence.warmed[prompt]; warm || end > start {
+				again = append(again, first)
+			} else {
+				fresh = append(fresh, first)
+			}
+		}
+		told := slices.DeleteFunc(all[start:end:end], func(a asked) bool { return a.answer == 0 })
+		if len(told) < 2 {
 			continue
 		}
-		g.PromptsHashed++
-		if _, warm := c.evidence.warmed[r.asked]; warm || prompts[r.asked] {
-			g.RepeatedPrompts++
-			again = append(again, r.ttft())
-		} else {
-			fresh = append(fresh, r.ttft())
+		g.SamePrompt += len(told)
+		g.SamePromptGroups++
+		distinct := map[uint64]struct{}{}
+		for _, a := range told {
+			distinct[a.answer] = struct{}{}
 		}
-		prompts[r.asked] = true
-		if r.answer != 0 {
-			answered[r.asked]++
-		}
+		g.DistinctAnswers += len(distinct)
 	}
-	for i := range c.requests {
-		if r := &c.requests[i]; r.answer != 0 && answered[r.asked] > 1 {
-			distinct[pair{r.asked, r.answer}] = struct{}{}
-		}
-	}
-	for _, n := range answered {
-		if n > 1 {
-			g.SamePrompt += n
-			g.SamePromptGroups++
-		}
-	}
-	g.DistinctAnswers = len(distinct)
+	g.RepeatedPrompts = len(again)
 	g.FreshTTFT, g.RepeatTTFT = median(fresh), median(again)
 }
 

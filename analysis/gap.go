@@ -48,26 +48,25 @@ func (g *gaps) add(list []experiment.Gap) {
 		return
 	}
 	number := g.requests
-	keep := g.keeps(number)
 	g.requests++
 	g.n += len(list)
+	if g.keeps(number) {
+		for _, gap := range list {
+			g.kept = append(g.kept, microseconds(gap))
+		}
+		g.of = append(g.of, keptGap{number, len(g.kept)})
+		g.thin()
+	}
 	for _, gap := range list {
 		us := microseconds(gap)
 		if gap.Shared() {
 			g.shared++
-		}
-		if keep {
-			g.kept = append(g.kept, us)
 		}
 		if page := us / gapPage; int(page) < len(g.near) && g.near[page] != nil {
 			g.near[page][us%gapPage]++
 		} else {
 			g.addNew(us)
 		}
-	}
-	if keep {
-		g.of = append(g.of, keptGap{number, len(g.kept)})
-		g.thin()
 	}
 }
 

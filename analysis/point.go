@@ -5,6 +5,7 @@ import (
 	"iter"
 	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/inferbook/inferbook/analysis/interval"
@@ -110,9 +111,9 @@ func (c *Collector) Add(s *experiment.Sample) {
 	}
 	c.all.add(s)
 	c.evidence.add(s)
-	c.spans = append(c.spans, span{s.Sent, s.End, due(s)})
+	c.spans = push(c.spans, span{s.Sent, s.End, due(s)})
 	if s.Outcome == experiment.OK {
-		c.ended = append(c.ended, completion{s.End, int32(s.PromptTokens), int32(outputTokens(s)),
+		c.ended = push(c.ended, completion{s.End, int32(s.PromptTokens), int32(outputTokens(s)),
 			s.Phase == experiment.Measured, c.service.good(s)})
 	}
 	if s.Phase == experiment.Warmup {
@@ -126,10 +127,19 @@ func (c *Collector) Add(s *experiment.Sample) {
 	c.seen.Outcomes[s.Outcome]++
 	c.arrivals.add(s)
 	c.service.add(s)
-	c.requests = append(c.requests, c.evidence.request(s))
+	c.requests = push(c.requests, c.evidence.request(s))
 	if s.Outcome == experiment.OK {
 		c.addOK(s)
 	}
+}
+
+// push adds one to a list that is doubled where it is full: append grows a long list by a quarter only, and
+// so copies each entry four times on the way to a hundred thousand.
+func push[T any](list []T, one T) []T {
+	if len(list) == cap(list) {
+		list = slices.Grow(list, max(len(list), 16))
+	}
+	return append(list, one)
 }
 
 func (c *Collector) addOK(s *experiment.Sample) {
