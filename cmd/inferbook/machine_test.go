@@ -112,6 +112,23 @@ func TestKeyValueSizes(t *testing.T) {
 	}
 }
 
+// MBU of published runs of Llama-2-7B, alone, 128 tokens in and out, through the catalogue: within a point of what was computed
+// from all 6.74 billion parameters. The catalogue leaves the embedding out, of which a step reads a row, and counts keys and values.
+func TestPublishedMBUByCatalogue(t *testing.T) {
+	for _, row := range []struct {
+		gpu, precision string
+		tpot, want     float64 // ms, %
+	}{
+		{"NVIDIA A100-SXM4-80GB", "float16", 10.167, 65.0}, {"NVIDIA H100 80GB HBM3", "float16", 6.762, 59.5}, {"NVIDIA H100 80GB HBM3", "fp8", 4.098, 49.1},
+		{"NVIDIA H200", "fp8", 3.609, 38.9}, {"NVIDIA L40S", "fp8", 11.54, 67.6},
+	} {
+		m := machineOf(facts(row.gpu, "1", "meta-llama/Llama-2-7b-chat-hf", row.precision, "tensorrt-llm"))
+		if got := 100 * m.MBU(row.tpot, 1, 128+64); math.Abs(got-row.want) > 1 {
+			t.Errorf("%s %s: MBU %.2f %%, published as %g %%", row.gpu, row.precision, got, row.want)
+		}
+	}
+}
+
 // What SGLang says of its memory counts before what is assumed.
 func TestMachineOfWhatTheServerSays(t *testing.T) {
 	e := facts("NVIDIA H100 80GB HBM3", "1", "meta-llama/Llama-3.1-8B-Instruct", "bfloat16", "sglang")

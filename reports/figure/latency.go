@@ -89,10 +89,7 @@ func LatencyVsLoad(c analysis.Curve) (*Figure, error) {
 			computed = computedLines(c, sc)
 		}
 		if y, ok := latencyAxis(m.title, m.lines, computed); ok {
-			for i := range computed {
-				computed[i] = computed[i].within(x, y)
-			}
-			computed, _ = seen(computed)
+			computed, _ = visible(computed, x, y)
 			for _, l := range computed {
 				caption = append(caption, l.caption)
 			}

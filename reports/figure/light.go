@@ -200,10 +200,10 @@ func (l curved) within(x, y axis) curved {
 	return l
 }
 
-// seen keeps the lines of which the axes show something, and counts the others.
-func seen(lines []curved) (shown []curved, beyond int) {
+// visible keeps of each line what lies on the axes, and counts those of which nothing does.
+func visible(lines []curved, x, y axis) (shown []curved, beyond int) {
 	for _, l := range lines {
-		if len(l.points) < 2 {
+		if l = l.within(x, y); len(l.points) < 2 {
 			beyond++
 			continue
 		}

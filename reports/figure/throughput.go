@@ -134,33 +134,9 @@ func (t tradeoff) figure(curves []analysis.Curve) (*Figure, error) {
 		return nil, fmt.Errorf("drawing throughput against %s: %w: none of %d levels in %d curves has both numbers",
 			t.xShort, ErrNoData, left, len(curves))
 	}
-	var lights []curved
-	crowded := false
-	if t.light {
-		lights, crowded = tradeLights(drawn)
-	}
-	t.x.fit(slices.Concat(xs, lightReach(lights, xs)))
-	y.fit(ys)
-	for i := range lights {
-		lights[i] = lights[i].within(t.x, y)
-	}
-	lights, beyond := seen(lights)
+	lights, lightNotes := t.layOut(drawn, xs, ys, &y)
 	fr := frame{letters: newLetters(), title: t.title, footer: t.footer(support)}
-	var own []string
-	fr.subtitle, own, fr.badge = shared(labels)
-	if len(traces) == 1 {
-		fr.subtitle = joined(" — ", traces[0].entry.name, fr.subtitle)
-	} else {
-		for i := range traces {
-			if own[i] != "" {
-				traces[i].entry.details = []string{own[i]}
-			}
-			fr.legend = append(fr.legend, traces[i].entry)
-		}
-		if len(lights) > 0 {
-			fr.legend = append(fr.legend, entry{name: lightName, details: []string{"in the colour of each"}, col: soft, dashes: lightDashes, line: true})
-		}
-	}
+	fr.name(traces, labels, lights)
 	caption := []string{t.reading, "Each point is a level of load, labelled with it where there is room (" + loadKinds(drawn) + "); the line joins neighbours and is not a measurement."}
 	for _, s := range analysis.Between(drawn) {
 		caption = append(caption, clean(s))
@@ -169,15 +145,7 @@ func (t tradeoff) figure(curves []analysis.Curve) (*Figure, error) {
 	if note := pilingNote(drawn); note != "" {
 		caption = append(caption, note)
 	}
-	switch {
-	case crowded:
-		caption = append(caption, "What memory bandwidth would allow is not drawn: the curves have too many kinds of hardware for it to be told apart.")
-	case len(lights) > 0:
-		caption = append(caption, "Dashed: what memory bandwidth alone would allow, if each step read the weights and all keys and values once and took no longer, from one request to as many as memory has room for.")
-	}
-	if beyond > 0 {
-		caption = append(caption, fmt.Sprintf("%s beyond the axes.", counted(beyond, "such line lies", "such lines lie")))
-	}
+	caption = append(caption, lightNotes...)
 	if left > 0 {
 		caption = append(caption, fmt.Sprintf("%s left out: %s or throughput is missing, not a number%s.",
 			counted(left, "level is", "levels are"), t.xShort, onlyIf(t.x.log, ", or not above zero")))
@@ -199,6 +167,47 @@ func (t tradeoff) figure(curves []analysis.Curve) (*Figure, error) {
 			p.draw(fr.draw(c), fr.letters)
 		},
 	}, nil
+}
+
+// layOut sets the limits of both axes, and gives what memory bandwidth allows of the curves, as far as they show it, with
+// sentences for the caption.
+func (t *tradeoff) layOut(curves []analysis.Curve, xs, ys []span, y *axis) (lights []curved, notes []string) {
+	crowded := false
+	if t.light {
+		lights, crowded = tradeLights(curves)
+	}
+	t.x.fit(slices.Concat(xs, lightReach(lights, xs)))
+	y.fit(ys)
+	lights, beyond := visible(lights, t.x, *y)
+	switch {
+	case crowded:
+		notes = append(notes, "What memory bandwidth would allow is not drawn: the curves have too many kinds of hardware for it to be told apart.")
+	case len(lights) > 0:
+		notes = append(notes, "Dashed: what memory bandwidth alone would allow, if each step read the weights and all keys and values once and took no longer, from one request to as many as memory has room for.")
+	}
+	if beyond > 0 {
+		notes = append(notes, fmt.Sprintf("%s beyond the axes.", counted(beyond, "such line lies", "such lines lie")))
+	}
+	return lights, notes
+}
+
+// name puts what the curves are into the subtitle, the badge and the legend.
+func (f *frame) name(traces []trace, labels []string, lights []curved) {
+	var own []string
+	f.subtitle, own, f.badge = shared(labels)
+	if len(traces) == 1 {
+		f.subtitle = joined(" — ", traces[0].entry.name, f.subtitle)
+		return
+	}
+	for i := range traces {
+		if own[i] != "" {
+			traces[i].entry.details = []string{own[i]}
+		}
+		f.legend = append(f.legend, traces[i].entry)
+	}
+	if len(lights) > 0 {
+		f.legend = append(f.legend, entry{name: lightName, details: []string{"in the colour of each"}, col: soft, dashes: lightDashes, line: true})
+	}
 }
 
 // footer says what the numbers are and what stands behind them.
