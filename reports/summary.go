@@ -21,7 +21,7 @@ func summaryBody(m *Material) string {
 	for _, s := range analysis.Between(curves(m)) {
 		b.WriteString("- **Side by side.** " + inline(s) + "\n")
 	}
-	b.WriteString("\n")
+	b.WriteString("\n*Do not quote*: a figure would mislead. *Sound with limits*: it can be quoted with the limit beside it. An experiment is not to be quoted where none of its levels is. All findings stand under Limits.\n\n")
 	b.WriteString(row("Experiment", "Operating point", "Load", "Output throughput", "TTFT p95", "TPOT p95", "$/M output tokens"))
 	b.WriteString(rule("lllrrrr"))
 	for i := range m.Experiments {

@@ -186,7 +186,7 @@ var runDefects = []defect{
 	{"ended by errors", loop, ofPoint(func(p *experiment.Point) { p.Ended = experiment.EndErrors }), []string{"V02 warning: The point was ended early by the limit on failed requests."}, ""},
 	{"ended by cost", loop, ofPoint(func(p *experiment.Point) { p.Ended = experiment.EndCost }), []string{"V02 warning: The point was ended early by the limit on cost."}, ""},
 	{"interrupted in a point", loop, func(c *subject) { c.point.Status, c.exp.Status = experiment.Interrupted, experiment.Interrupted }, []string{
-		"V02 warning: Measuring was interrupted: it holds what had been measured until then."}, ""},
+		"V02 warning: Measuring was interrupted: the point holds what had been measured until then."}, ""},
 	{"failed between two points", loop, func(c *subject) { c.exp.Status = experiment.Failed }, []string{
 		"V02 warning: This run failed: its points hold what had been measured until then."}, ""},
 	{"going on", loop, func(c *subject) { c.exp.Status = experiment.Running }, []string{"V02 warning: This run is still going on."}, ""},

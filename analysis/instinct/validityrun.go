@@ -131,7 +131,7 @@ func seeStopped(l *look) {
 }
 
 func seeEnd(l *look, s *analysis.PointSummary) sight {
-	const until = "it holds what had been measured until then."
+	const until = "the point holds what had been measured until then."
 	switch s.Point.Ended {
 	case experiment.EndOversaturated:
 		return fired(1, "The point was ended early, since its requests piled up.").as(Note)
