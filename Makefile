@@ -72,7 +72,7 @@ race:
 # race detector, and skip there.
 theory: export CGO_CFLAGS := -O1 -w
 theory:
-	$(GO) test ./runner ./runner/capacity ./cmd/inferbook -run 'TestWaitsAreThoseOfTheory|TestCapacityIsThatOfTheory|TestSearchFindsTheCapacity|TestREADME|TestGateDecides|TestScripts/(sim-ca|noise|diff|compare)'
+	$(GO) test ./runner ./runner/capacity ./cmd/inferbook -run 'TestWaitsAreThoseOfTheory|TestCapacityIsThatOfTheory|TestSearchFindsTheCapacity|TestREADME|TestGateDecides|TestEngines|TestHealthyRuns|TestScripts/(sim-ca|noise|diff|compare|why)'
 	$(GO) test ./runner/sim/published ./runner/sim/calibrate
 	$(GO) test ./analysis/interval
 	$(GO) test ./analysis/compare -run TestSimulatedPairs

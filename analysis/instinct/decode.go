@@ -21,15 +21,23 @@ var decodeLine = Rule{
 	Reading: "databricks-inference-performance",
 	Try:     "Lower α with fewer bytes of weights or more bandwidth, β with shorter contexts and 8-bit keys and values.",
 	look: func(l *look) {
+		if !l.sweeps() {
+			return
+		}
 		for i := range l.Curves {
 			f := l.Curves[i].Fit
 			if f == nil || float64(f.N) < l.limit("levels") {
 				continue
 			}
-			sentence := fmt.Sprintf("%s over %d levels, c=%s to c=%s (R² %.3f).", f, f.N, short(f.From), short(f.To), f.R2)
-			l.say(whether(f.R2 >= l.limit("r2") && f.Beta > 0), nil, sentence, in("α", f.Alpha, "ms"), in("β", f.Beta, "ms a user"), in("R²", f.R2, ""), in("levels", float64(f.N), ""))
+			sentence := fmt.Sprintf("%s over %d levels (R² %.3f).", f, f.N, f.R2)
+			l.say(whether(f.R2 >= l.limit("r2") && f.Beta > 0), fitted(&l.Curves[i]), sentence, in("α", f.Alpha, "ms"), in("β", f.Beta, "ms a user"), in("R²", f.R2, ""), in("levels", float64(f.N), ""))
 		}
 	},
+}
+
+// fitted lists the levels that the line through TPOT was fitted to.
+func fitted(c *analysis.Curve) []experiment.Load {
+	return slices.DeleteFunc(loadsFrom(c, experiment.Load{Concurrency: int(c.Fit.From)}), func(l experiment.Load) bool { return float64(l.Concurrency) > c.Fit.To })
 }
 
 var freeBatching = Rule{
@@ -46,6 +54,9 @@ var freeBatching = Rule{
 }
 
 func lookFreeBatching(l *look) {
+	if !l.sweeps() {
+		return
+	}
 	for i := range l.Curves {
 		c := &l.Curves[i]
 		f := c.Fit
@@ -54,7 +65,7 @@ func lookFreeBatching(l *look) {
 		}
 		inputs := []Input{in("α", f.Alpha, "ms"), in("β", f.Beta, "ms a user"), in("C*", f.Double, "users"), in("C*, at least", f.DoubleLow, "users"), in("C*, at most", f.DoubleHigh, "users")}
 		if !given(f.Double) || f.BetaLow <= 0 {
-			l.say(Silent, nil, "TPOT does not grow measurably with load here, so these levels do not tell where it doubles.", inputs...)
+			l.say(Silent, fitted(c), "TPOT does not grow measurably with load here, so these levels do not tell where it doubles.", inputs...)
 			continue
 		}
 		sentence := fmt.Sprintf("TPOT is twice its floor of %s at C* = %s users, and users are nearly free up to %s.", span(f.Alpha), short(f.Double), short(l.limit("free")*f.Double))
@@ -64,13 +75,13 @@ func lookFreeBatching(l *look) {
 		case f.To < f.Double:
 			sentence += fmt.Sprintf(" That is beyond c=%s, the highest load of the line, which is only extended.", short(f.To))
 		}
-		l.say(Fired, nil, sentence, inputs...)
+		l.say(Fired, fitted(c), sentence, inputs...)
 	}
 }
 
 var bandwidth = Rule{
 	ID: "I27", Title: "Share of the memory bandwidth", Section: Binds, Severity: Note,
-	Needs: "a model and GPU that are known (model.name, gpu.model), and a streamed closed-loop level",
+	Needs: "a model and GPU that are known (model.name, gpu.model), and streamed answers",
 	Fires: "MBU = (weights + B × context × KV) ÷ (TPOT × bandwidth) is known at the lowest load; it is a warning under low, and over high at any load",
 	Thresholds: []Threshold{
 		{Name: "low", Value: 0.3, Why: "Runs at batch 1 reach 39 to 76 %; under 30 % something other than memory takes the time."},
@@ -82,14 +93,14 @@ var bandwidth = Rule{
 	look:    lookBandwidth,
 }
 
-// physics holds the closed-loop levels of a curve against the data sheets, the lowest first.
+// physics holds the levels of a curve against the data sheets, the lowest first.
 func (l *look) physics(c *analysis.Curve) []analysis.LevelPhysics {
 	if l.Machine == nil {
 		return nil
 	}
 	under := *c
 	under.Explain(l.Machine)
-	return slices.DeleteFunc(under.Physics.Levels, func(p analysis.LevelPhysics) bool { return p.Load.Rate > 0 || !p.MBU.Known() })
+	return slices.DeleteFunc(under.Physics.Levels, func(p analysis.LevelPhysics) bool { return !p.MBU.Known() })
 }
 
 func lookBandwidth(l *look) {
@@ -123,7 +134,7 @@ func lookBandwidth(l *look) {
 
 var contextGrowth = Rule{
 	ID: "I30", Title: "Tokens slow down as the context grows", Section: Helps, Severity: Note,
-	Needs: "streams of at least 20 gaps in a closed loop",
+	Needs: "streams of at least 20 gaps",
 	Fires: "at the lowest load the time between events grows by over growth from the first to the last of an answer",
 	Thresholds: []Threshold{
 		{Name: "growth", Value: 0.1, Why: "A fixed step would show none; NVIDIA's 8B on an H100 gains 24 % from 200 to 7,000 tokens of prompt."},

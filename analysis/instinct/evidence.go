@@ -64,14 +64,24 @@ func (l *look) levels(visit func(c *analysis.Curve, v *analysis.Level)) {
 	}
 }
 
-// lowest visits the lowest closed-loop level of every curve.
+// lowest visits the lowest level of every curve.
 func (l *look) lowest(visit func(c *analysis.Curve, v *analysis.Level)) {
 	for i := range l.Curves {
-		c := &l.Curves[i]
-		if j := slices.IndexFunc(c.Levels, func(v analysis.Level) bool { return looped(&v) }); j >= 0 {
-			visit(c, &c.Levels[j])
+		if c := &l.Curves[i]; len(c.Levels) > 0 {
+			visit(c, &c.Levels[0])
 		}
 	}
+}
+
+// sweeps reports whether a level is a closed loop, for the rules that ask what more users bring; where there
+// are levels and none is, it says so.
+func (l *look) sweeps() bool {
+	some, closed := false, false
+	l.levels(func(_ *analysis.Curve, v *analysis.Level) { some, closed = true, closed || looped(v) })
+	if some && !closed {
+		l.say(NotApplicable, nil, "It asks what more users bring, and an open loop has none.")
+	}
+	return closed
 }
 
 // step is two neighbouring levels of a closed loop, the lower first.
@@ -82,6 +92,9 @@ type step struct {
 
 // steps visits every step of every curve.
 func (l *look) steps(visit func(s step)) {
+	if !l.sweeps() {
+		return
+	}
 	for i := range l.Curves {
 		for _, s := range stepsOf(&l.Curves[i]) {
 			visit(s)

@@ -45,6 +45,9 @@ func (l *look) memoryBinds(k *analysis.Capacity) bool {
 }
 
 func lookMemoryLimit(l *look) {
+	if !l.sweeps() {
+		return
+	}
 	for i := range l.Curves {
 		c := &l.Curves[i]
 		if len(stepsOf(c)) == 0 || l.Machine == nil {
@@ -52,7 +55,7 @@ func lookMemoryLimit(l *look) {
 		}
 		limit := l.admission(c)
 		if limit == nil {
-			l.say(Silent, nil, "No admission limit was reached, so the memory did not bind at these loads.")
+			l.say(Silent, loadsFrom(c, experiment.Load{}), "No admission limit was reached, so the memory did not bind at these loads.")
 			continue
 		}
 		k := l.capacity(c)

@@ -147,6 +147,9 @@ var promptHeavy = Rule{
 // A level that is neither alone on the server nor beside another one is left out, since its TTFT may be a
 // queue's; so is one whose stream came in one burst, which has no first token to see.
 func lookPromptHeavy(l *look) {
+	if !l.sweeps() {
+		return
+	}
 	for i := range l.Curves {
 		c, seen := &l.Curves[i], 0
 		from := l.waitingFrom(c)

@@ -33,13 +33,17 @@ func constant(d analysis.Distribution, value float64) analysis.Distribution {
 	return d
 }
 
+// blank is a point of which nothing is known.
+var blank = analysis.NewCollector(experiment.Point{}).Summary()
+
 // table makes the case of a published table: what it has no column for is not known, unless the changes say it.
 func table(rows []row, prompt, output float64, m *analysis.Machine, changes ...func(*analysis.PointSummary)) *instinct.Case {
 	e := &experiment.Experiment{ID: "01TABLE", Number: 1, Spec: experiment.DefaultSpec()}
 	e.Spec.InputTokens, e.Spec.OutputTokens, e.Spec.Stream = experiment.Tokens(int(prompt)), experiment.Tokens(int(output)), true
 	var points []analysis.PointSummary
 	for _, r := range rows {
-		s := analysis.NewCollector(experiment.Point{ID: fmt.Sprint(r.users), Load: experiment.Load{Concurrency: r.users}, Status: experiment.Complete}).Summary()
+		s := blank
+		s.Point = experiment.Point{ID: fmt.Sprint(r.users), Load: experiment.Load{Concurrency: r.users}, Status: experiment.Complete}
 		s.Sent, s.OK, s.InWindow, s.Window = 1, 1, 1, time.Minute
 		s.TTFT, s.TPOT, s.E2E = constant(s.TTFT, r.ttft), constant(s.TPOT, r.itl), constant(s.E2E, r.ttft+(output-1)*r.itl)
 		s.MeanPrompt, s.MeanOutput = prompt, output

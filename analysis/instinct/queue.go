@@ -81,6 +81,9 @@ var admissionLimit = Rule{
 }
 
 func lookAdmission(l *look) {
+	if !l.sweeps() {
+		return
+	}
 	for i := range l.Curves {
 		c := &l.Curves[i]
 		if m := l.admission(c); m != nil {

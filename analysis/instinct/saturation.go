@@ -70,11 +70,12 @@ var regression = Rule{
 var overload = Rule{
 	ID: "I36", Title: "Open-loop overload", Section: Binds, Severity: Warning,
 	Needs: "an open loop (--rate)",
-	Fires: "requests pile up: the number in flight rises with a probability under p by chance; or under share of the rate is served and the rise has a probability under weak",
+	Fires: "over at least latencies latencies requests pile up: the number in flight rises with a probability under p by chance; or under share of the rate is served and the rise has a probability under weak",
 	Thresholds: []Threshold{
 		{Name: "p", Value: 0.01, Why: "At a load that the server just about serves such a rise comes by chance once in a hundred runs."},
 		{Name: "share", Value: 0.95, Why: "Below capacity as many requests end as arrive; 5 % is left to the ends of a short window."},
 		{Name: "weak", Value: 0.1, Why: "A shortfall alone may be the few requests still in flight at the end, so the rise must support it."},
+		{Name: "latencies", Value: 10, Why: "A server that fills up has more in flight all the while and is stable all the same; it is full after a few latencies."},
 	},
 	Means:   "More arrives than is served, so every percentile says how long the run was.",
 	Reading: "nvidia-fundamental-concepts",
@@ -100,8 +101,14 @@ func lookOverload(l *look) {
 		if given(served) {
 			ends = fmt.Sprintf("%s end (%s)", short(v.RequestRate.Value), percent(served))
 		}
-		l.say(whether(v.Oversaturated || rising), only(v), fmt.Sprintf("%s requests a second arrive and %s, and the number in flight changes by %s a second (p %s).",
-			short(v.AchievedRate.Value), ends, short(slope), short(p)),
+		sentence := fmt.Sprintf("%s requests a second arrive and %s, and the number in flight changes by %s a second (p %s).", short(v.AchievedRate.Value), ends, short(slope), short(p))
+		state := whether(v.Oversaturated || rising)
+		held := over(v, func(s *analysis.PointSummary) float64 { return quotient(1000*s.Window.Seconds(), s.E2E.Mean) })
+		if rising && !v.Oversaturated && held < l.limit("latencies") {
+			state = NotEvaluable
+			sentence += fmt.Sprintf(" The window holds %s latencies, in which a server may still be filling up.", short(held))
+		}
+		l.say(state, only(v), sentence,
 			in("in-flight slope", slope, "req/s"), in("p", p, ""), in("served share", served, ""))
 	})
 	if !open && len(l.Curves) > 0 {

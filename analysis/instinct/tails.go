@@ -3,6 +3,7 @@ package instinct
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/inferbook/inferbook/analysis"
 	"github.com/inferbook/inferbook/experiment"
@@ -84,7 +85,7 @@ var populations = Rule{
 	Thresholds: []Threshold{
 		{Name: "bimodal", Value: 0.555, Why: "5/9 is the coefficient of a uniform distribution; two peaks apart have more."},
 		{Name: "ttft", Value: 0.5, Why: "Two equal peaks of logarithms spread by half of their distance, so these are a factor of 2.7 apart: more than one prompt or two ahead in the same step make."},
-		{Name: "tpot", Value: 0.15, Why: "Peaks that are 35 % apart: all requests of a batch take the same steps, and p99 ÷ p50 of TPOT was 1.07 in a published run under load."},
+		{Name: "tpot", Value: 0.2, Why: "Peaks a factor of 1.5 apart: all requests of a batch take the same steps, and p99 ÷ p50 of TPOT was 1.07 in a published run under load."},
 		{Name: "least", Value: 100, Why: "The fourth moment of fewer is mostly chance."},
 	},
 	Means:   "The figures mix kinds of requests or servers, and describe neither.",
@@ -147,35 +148,38 @@ func lookBatchVariance(l *look) {
 		return
 	}
 	first := map[string]string{} // answer by prompt
-	levels, same, different := map[experiment.Load]bool{}, 0, 0
+	var at []experiment.Load
+	same, different := 0, 0
 	l.levels(func(_ *analysis.Curve, v *analysis.Level) {
 		for i := range v.Points {
 			s := &v.Points[i].Signs
 			if !(s.OutputCV <= 1e-9) || v.Points[i].OK < 2 {
 				continue
 			}
+			before := same
 			if s.SamePrompt > 0 {
-				levels[v.Load] = true
 				same += s.SamePrompt - s.SamePromptGroups
 				different += s.DistinctAnswers - s.SamePromptGroups
 			}
 			for _, a := range s.Answers {
-				before, seen := first[a.Prompt]
+				answer, seen := first[a.Prompt]
 				first[a.Prompt] = a.Answer
 				if !seen {
 					continue
 				}
-				levels[v.Load] = true
 				same++
-				if before != a.Answer {
+				if answer != a.Answer {
 					different++
 				}
+			}
+			if same > before && !slices.Contains(at, v.Load) {
+				at = append(at, v.Load)
 			}
 		}
 	})
 	if same == 0 {
 		return
 	}
-	l.say(whether(different > 0), nil, fmt.Sprintf("Of %s to a prompt that had been answered before, %d were another text (%s).", plural(same, "answer"), different, percent(float64(different)/float64(same))),
+	l.say(whether(different > 0), at, fmt.Sprintf("Of %s to a prompt that had been answered before, %d were another text (%s).", plural(same, "answer"), different, percent(float64(different)/float64(same))),
 		count("repeated answers", same), count("different texts", different))
 }

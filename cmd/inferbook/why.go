@@ -93,7 +93,8 @@ func (p *program) whyAction(c *cli.Context) error {
 }
 
 // whyCase is the experiment with what is known around it: its hardware, the person's
-// settings, the newest price, and the experiments of the notebook that it can be compared with.
+// settings, the newest price, and the experiments of the notebook that it can be compared with: those of the
+// same model and workload.
 func whyCase(ctx context.Context, nb *store.Notebook, v *view) (instinct.Case, error) {
 	one, err := aloneCase(ctx, nb, v)
 	if err != nil {
@@ -112,6 +113,9 @@ func whyCase(ctx context.Context, nb *store.Notebook, v *view) (instinct.Case, e
 		other, err := loadView(ctx, nb, &e)
 		if err != nil {
 			return one, err
+		}
+		if other.verdict() == instinct.DoNotQuote {
+			continue // what cannot be quoted is nothing to compare with
 		}
 		c, err := aloneCase(ctx, nb, other)
 		if err != nil {
