@@ -40,7 +40,7 @@ func wholeOf(s *PointSummary, e *emission) float64 {
 	switch {
 	case !e.cut:
 		return 1
-	case e.events > 0:
+	case s.MeanEvents > 0: // one that waited for its first text gave nothing yet
 		return float64(e.events) / s.MeanEvents
 	default:
 		return e.last.Sub(e.first).Seconds() * 1e3 / s.E2E.Mean

@@ -93,12 +93,12 @@ func TestSigns(t *testing.T) {
 		}), func(g *Signs) []float64 {
 			return []float64{g.FirstThirdTTFT, g.LastThirdTTFT, g.FirstThirdTPOT, g.LastThirdTPOT}
 		}, []float64{50, 80, 10, 20}},
-		// 11 tokens in each of ten streams of 150 ms: the window of 1,050 ms holds all but those of the last 100 ms of the last.
-		{"a stream over the middle counts in both halves, and a cut one by its events", experiment.Load{Concurrency: 1},
+		// The window of 1,050 ms has its middle at 525 ms, half-way through the second stream.
+		{"a stream over the middle counts in both halves, a cut one by its events, and one that was still waiting not at all", experiment.Load{Concurrency: 1},
 			[]experiment.Sample{stream(0, 50, 11, 10), stream(450, 25, 11, 10),
 				with(stream(800, 50, 21, 10), func(s *experiment.Sample) {
 					s.Outcome, s.OutputTokens, s.Counted, s.Phase = experiment.Cancelled, experiment.Unknown, experiment.CountedNone, experiment.Cooldown
-				})},
+				}), failed(700, 350, experiment.Cancelled)},
 			func(g *Signs) []float64 { return []float64{g.FirstHalf, g.SecondHalf} }, []float64{(11 + 11*0.5) / 0.525, (11*0.5 + 21) / 0.525}},
 		{"TTFT of 1, 2, 4 at times 0, 1, 2: r = 0.982", experiment.Load{Rate: 1},
 			[]experiment.Sample{stream(0, 1, 2, 10), stream(1000, 2, 2, 10), stream(2000, 4, 2, 10)},
