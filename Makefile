@@ -72,8 +72,10 @@ race:
 # race detector, and skip there.
 theory: export CGO_CFLAGS := -O1 -w
 theory:
-	$(GO) test ./runner ./runner/capacity ./cmd/inferbook -run 'TestWaitsAreThoseOfTheory|TestCapacityIsThatOfTheory|TestSearchFindsTheCapacity|TestREADME|TestScripts/sim-ca'
+	$(GO) test ./runner ./runner/capacity ./cmd/inferbook -run 'TestWaitsAreThoseOfTheory|TestCapacityIsThatOfTheory|TestSearchFindsTheCapacity|TestREADME|TestGateDecides|TestEngines|TestHealthyRuns|TestScripts/(sim-ca|noise|diff|compare|why)'
 	$(GO) test ./runner/sim/published ./runner/sim/calibrate
+	$(GO) test ./analysis/interval
+	$(GO) test ./analysis/compare -run TestSimulatedPairs
 
 # Every fuzz target of every package, one after the other. The fuzzers are built
 # apart from everything else, C included, so that is compiled as fast as can be.

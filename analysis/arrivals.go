@@ -64,7 +64,7 @@ func (a *arrivals) cv() float64 {
 // openLoop fills in what only an open loop has.
 func (c *Collector) openLoop(s *PointSummary, from, to experiment.Instant) {
 	nan := math.NaN()
-	s.OfferedRate, s.AchievedRate, s.ArrivalCV, s.InflightSlope, s.InflightSlopeP = nan, nan, nan, nan, nan
+	s.OfferedRate, s.AchievedRate, s.ScheduledRate, s.ArrivalCV, s.InflightSlope, s.InflightSlopeP = nan, nan, nan, nan, nan, nan
 	load := c.point.Load
 	if load.Rate > 0 {
 		s.OfferedRate = load.Rate
@@ -72,7 +72,7 @@ func (c *Collector) openLoop(s *PointSummary, from, to experiment.Instant) {
 	if !load.Open() {
 		return
 	}
-	s.AchievedRate, s.ArrivalCV = c.arrivals.rate(c.arrivals.sent), c.arrivals.cv()
+	s.AchievedRate, s.ScheduledRate, s.ArrivalCV = c.arrivals.rate(c.arrivals.sent), c.arrivals.rate(c.arrivals.due), c.arrivals.cv()
 	cv := s.ArrivalCV
 	if math.IsNaN(cv) || Period(c.spec.Arrival) > 0 { // whole bursts are Poisson again
 		cv = 1

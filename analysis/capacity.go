@@ -7,9 +7,13 @@ import (
 	"github.com/inferbook/inferbook/experiment"
 )
 
-// shownBar is the share of the arrivals that a point's answers must reach within its
-// window for the point to show that its rate is served.
-const shownBar = 0.9
+const (
+	// shownBar is the share of the arrivals that a point's answers must reach within its
+	// window for the point to show that its rate is served.
+	shownBar = 0.9
+	errorBar = 0.01 // a p99 of survivors is no p99 once 1 % did not survive
+	heldBar  = 0.01 // of the requests: from there on p99 of the lag is the cap's
+)
 
 // stableRate is the last rate below the first at which requests pile up. A level
 // that cannot tell is passed over: one without throughput, one too short for its

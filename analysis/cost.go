@@ -127,7 +127,7 @@ func newCost(c *Curve, l *Level, p experiment.Price, gpus int, utilisation, pric
 		MeanOutput:          meanOver(l.Points, func(s *PointSummary) float64 { return s.MeanOutput }),
 		TTFTP95:             l.TTFTP95, TPOTP95: l.TPOTP95, ErrorRate: l.ErrorRate, AsOf: p.Date,
 	}
-	cost.Warnings = costWarnings(c, l, &p)
+	cost.Warnings = costWarnings(c, l, &p, gpus)
 	return cost
 }
 
@@ -185,7 +185,7 @@ func meanOver(points []PointSummary, of func(*PointSummary) float64) float64 {
 }
 
 // costWarnings says what makes the figure less than it seems.
-func costWarnings(c *Curve, l *Level, p *experiment.Price) []string {
+func costWarnings(c *Curve, l *Level, p *experiment.Price, gpus int) []string {
 	var out []string
 	say := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
 	if c.Simulated {
@@ -209,6 +209,11 @@ func costWarnings(c *Curve, l *Level, p *experiment.Price) []string {
 	}
 	if c.Hardware != "" && p.Hardware != c.Hardware {
 		say("The price is for %s, and the run was on %s.", p.Hardware, c.Hardware)
+	}
+	// A fleet's bill over one server's throughput is the classic slip: the servers must cancel.
+	if c.GPUs > 0 && gpus != c.GPUs {
+		say("The bill is for %s and the throughput is that of %d: this is %s times what the tokens of %s cost. What stands idle is said with the utilisation.",
+			plural(gpus, "GPU"), c.GPUs, short(float64(gpus)/float64(c.GPUs)), plural(c.GPUs, "GPU"))
 	}
 	if l.ErrorRate > errorBar {
 		say("%s of the requests failed: they cost time and bring no tokens.", percent(l.ErrorRate))

@@ -3,8 +3,8 @@ package analysis
 import (
 	"cmp"
 	"maps"
-	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/inferbook/inferbook/experiment"
@@ -19,6 +19,7 @@ type Curve struct {
 	Workload     string    `json:"workload"`  // the lengths asked for: "500 → 128 tokens"
 	Started      time.Time `json:"started"`   // when the experiment began
 	Hardware     string    `json:"hardware"`  // the fact gpu.model; "" = unknown
+	GPUs         int       `json:"gpus"`      // the fact gpu.count, of all servers of the run; 0 = unknown
 	Simulated    bool      `json:"simulated"` // the target was the simulated engine
 	// Calibration says how far the simulated engine may be trusted; "" = it was none, or that is not recorded.
 	Calibration string `json:"calibration,omitempty"`
@@ -33,6 +34,10 @@ type Curve struct {
 	// NoFit is a whole sentence on why a line makes no sense; "" = it does, or
 	// there is none.
 	NoFit string `json:"no_fit"`
+	// Free is the end of the free batching region: the load up to which TPOT is by less than a fifth
+	// above what it would be alone, by the line, and within the levels that the line was fitted to. nil =
+	// there is no line, or it does not rise measurably, or the second user costs more than that.
+	Free *Landmark `json:"free"`
 	// Knee is the level at which output throughput lies furthest above the
 	// straight line from the sweep's first level to its highest throughput, both
 	// axes scaled to 1: beyond it each user brings less than the sweep's
@@ -60,38 +65,16 @@ type Curve struct {
 	// SLOCapacity is the largest level that holds the SLO; nil = none does.
 	SLOCapacity *Landmark `json:"slo_capacity"`
 
+	// Machine is the hardware and the model that the figures were held against, and Physics what came of
+	// it; see [Curve.Explain]. nil = not known.
+	Machine *Machine `json:"machine"`
+	Physics *Physics `json:"physics"`
+
 	Warnings []string `json:"warnings"`
 }
 
 // MarshalJSON writes nil slices as empty ones.
 func (c Curve) MarshalJSON() ([]byte, error) { return marshalFinite(c) }
-
-// LineFit is a least-squares line.
-type LineFit struct {
-	Alpha float64 `json:"alpha_ms"`         // ms: what a step costs however few there are
-	Beta  float64 `json:"beta_ms_per_user"` // ms per request in flight
-	R2    float64 `json:"r2"`               // share of the variance that the line explains, 0–1
-	N     int     `json:"n"`                // levels
-}
-
-// MarshalJSON writes what is not known as null.
-func (f LineFit) MarshalJSON() ([]byte, error) { return marshalFinite(f) }
-
-// UnmarshalJSON reads what [LineFit.MarshalJSON] wrote.
-func (f *LineFit) UnmarshalJSON(data []byte) error {
-	type plain LineFit
-	return unmarshalFinite(data, (*plain)(f))
-}
-
-// Doubling is the concurrency at which TPOT is twice its floor, α ÷ β: below a
-// fifth of it, another user costs the others next to nothing. NaN where TPOT
-// does not rise with load.
-func (f LineFit) Doubling() float64 {
-	if f.Beta <= 0 || f.Alpha <= 0 {
-		return math.NaN()
-	}
-	return ratio(f.Alpha, f.Beta)
-}
 
 // Landmark is a place on the curve, and the arithmetic that put it there.
 type Landmark struct {
@@ -158,6 +141,9 @@ func NewCurve(e *experiment.Experiment, points []PointSummary) Curve {
 	if gpu := e.Environment.Get(experiment.KeyGPUModel); gpu.Source != experiment.UnknownValue {
 		c.Hardware = gpu.Value
 	}
+	if n, err := strconv.Atoi(e.Environment.Get(experiment.KeyGPUCount).Value); err == nil {
+		c.GPUs = max(0, n) * max(1, len(e.Spec.Replicas))
+	}
 	sorted := slices.Clone(points)
 	slices.SortStableFunc(sorted, func(a, b PointSummary) int {
 		return cmp.Or(a.Point.Load.Compare(b.Point.Load), cmp.Compare(a.Point.Repeat, b.Point.Repeat))
@@ -170,9 +156,10 @@ func NewCurve(e *experiment.Experiment, points []PointSummary) Curve {
 		c.Levels = append(c.Levels, newLevel(sorted[:n:n], e.Spec.SLO))
 		sorted = sorted[n:]
 	}
-	c.AdmissionLimit = admissionLimit(c.Levels)
+	c.AdmissionLimit = AdmissionLimit(c.Levels, Flatness, AdmittedShare)
 	c.Preemption = preemption(c.Levels)
 	c.Fit, c.NoFit = fitTPOT(c.Levels, c.AdmissionLimit)
+	c.Free = freeBatching(c.Fit)
 	c.Plateau = plateau(c.Levels)
 	c.Knee = knee(c.Levels)
 	c.StableRate = stableRate(c.Levels)

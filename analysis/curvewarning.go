@@ -2,7 +2,6 @@ package analysis
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -34,35 +33,13 @@ func (c *Curve) calibration() string {
 	return " Its calibration: " + strings.TrimSuffix(c.Calibration, ".") + "."
 }
 
-// curveWarnings says what the sweep as a whole does not support.
+// curveWarnings says what the shape of the sweep does not support. What its points do not
+// support, the rules about validity say.
 func curveWarnings(e *experiment.Experiment, c *Curve) []string {
-	var out []string
-	if c.Simulated {
-		out = append(out, "Every figure here comes from the simulated engine."+c.calibration())
-		if t := e.Environment.Scaled(); t != "" {
-			out = append(out, "The simulated engine's clock was "+t+": every time here is the engine's divided by that factor, and every rate its rate times it.")
-		}
-	}
 	if len(c.Levels) == 0 {
-		return append(out, "There is no point to make a curve from.")
+		return []string{"There is no point to make a curve from."}
 	}
-	least := math.MaxInt
-	var cut []string
-	for _, l := range c.Levels {
-		least = min(least, len(l.Points))
-		for _, p := range l.Points {
-			if s := p.Point.Status; s == experiment.Interrupted || s == experiment.Failed {
-				cut = append(cut, l.Load.String())
-			}
-		}
-	}
-	if w := repeatWarning(least); w != "" {
-		out = append(out, w)
-	}
-	// A run that was cut short says so itself, once for all of its points.
-	if len(cut) > 0 && e.Status != experiment.Interrupted && e.Status != experiment.Failed {
-		out = append(out, fmt.Sprintf("The measuring at %s stopped early, so it may have fewer requests than were asked for.", list(distinct(cut))))
-	}
+	var out []string
 	var absent []string
 	for _, load := range planned(&e.Spec, c.Variant) {
 		if !slices.ContainsFunc(c.Levels, func(l Level) bool { return l.Load == load }) {
@@ -72,7 +49,7 @@ func curveWarnings(e *experiment.Experiment, c *Curve) []string {
 	if len(absent) > 0 {
 		out = append(out, fmt.Sprintf("The plan has %s, of which nothing was recorded.", list(absent)))
 	}
-	if loops := len(throughputs(c.Levels)); loops < fitLevels && e.Spec.Search == nil && !slices.ContainsFunc(c.Levels, func(l Level) bool { return !closed(l.Load) }) {
+	if loops := len(throughputs(c.Levels)); loops < shapeLevels && e.Spec.Search == nil && !slices.ContainsFunc(c.Levels, func(l Level) bool { return !closed(l.Load) }) {
 		out = append(out, fmt.Sprintf("%s cannot show a shape: knee, plateau and fit need three or more.", plural(len(c.Levels), "level")))
 	}
 	if i := slices.IndexFunc(c.Levels, func(l Level) bool { return l.Load.Open() }); i >= 0 && c.Levels[i].Oversaturated {

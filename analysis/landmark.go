@@ -6,22 +6,20 @@ import (
 	"math"
 	"slices"
 
-	"gonum.org/v1/gonum/stat"
-
 	"github.com/inferbook/inferbook/experiment"
 )
 
 const (
-	// plateauGain is the relative gain in throughput per relative growth in load
+	// PlateauGain is the relative gain in throughput per relative growth in load
 	// under which more load buys next to nothing: a doubling buys under 10 %.
-	plateauGain = 0.1
-	// flatness is how far B_run may be from its mean and still be flat.
-	flatness = 0.05
-	// admittedShare is the share of the offered requests under which B_run says
+	PlateauGain = 0.1
+	// Flatness is how far B_run may be from its mean and still be flat, as a share of it.
+	Flatness = 0.05
+	// AdmittedShare is the share of the offered requests under which B_run says
 	// that some of them wait.
-	admittedShare = 0.9
-	// fitLevels is the fewest levels that a line says something about.
-	fitLevels = 3
+	AdmittedShare = 0.9
+	// shapeLevels is the fewest levels that have a shape.
+	shapeLevels = 3
 )
 
 // place is a level reduced to a load and one figure.
@@ -46,50 +44,10 @@ func throughputs(levels []Level) []place {
 	return places(levels, func(l *Level) Estimate { return l.OutputThroughput })
 }
 
-// fitTPOT fits the median TPOT below the admission limit, where each offered
-// request is in the batch.
-//
-// A line that starts below zero is none, since a step costs something even for
-// the first request; refused says so.
-func fitTPOT(levels []Level, limit *Landmark) (fit *LineFit, refused string) {
-	end := firstWaiting(levels)
-	if limit != nil {
-		end = min(end, limit.Load.Concurrency)
-	}
-	var xs, ys []float64
-	for _, p := range places(levels, func(l *Level) Estimate { return l.TPOTP50 }) {
-		if p.users < end {
-			xs, ys = append(xs, float64(p.users)), append(ys, p.value)
-		}
-	}
-	if len(xs) < fitLevels {
-		return nil, ""
-	}
-	alpha, beta := stat.LinearRegression(xs, ys, nil, false)
-	if alpha < 0 {
-		return nil, fmt.Sprintf("No line is fitted to TPOT: a straight line through these levels would start below zero, at %s ms, "+
-			"so TPOT does not grow in proportion to load here.", short(alpha))
-	}
-	fit = &LineFit{Alpha: alpha, Beta: beta, R2: 1, N: len(xs)}
-	if slices.Max(ys) > slices.Min(ys) { // else there is no variance to explain, and the line misses none of the points
-		fit.R2 = stat.RSquared(xs, ys, nil, alpha, beta)
-	}
-	return fit, ""
-}
-
-// firstWaiting is the load from which requests visibly wait to be admitted, also
-// where one level alone shows it, which is too little for an admission limit:
-// B_run is under 90 % of the load, and grew less than half as fast as the load
-// from the level before. Without the second part a workload that spends its time
-// on prompts, and so never decodes 90 % of its requests, would seem to wait.
-func firstWaiting(levels []Level) int {
-	ps := places(levels, func(l *Level) Estimate { return l.BRun })
-	for i := 1; i < len(ps); i++ {
-		if ps[i].value < admittedShare*float64(ps[i].users) && gain(ps[i-1], ps[i]) < 0.5 {
-			return ps[i].users
-		}
-	}
-	return math.MaxInt
+// Gain is the relative growth of output throughput from one closed-loop level to a higher
+// one, per relative growth in load: 1 = in proportion, 0 = none. NaN where a figure is not known.
+func Gain(a, b *Level) float64 {
+	return gain(place{a.Load.Concurrency, a.OutputThroughput.Value}, place{b.Load.Concurrency, b.OutputThroughput.Value})
 }
 
 // gain is the relative growth of a figure per relative growth in load.
@@ -100,7 +58,7 @@ func gain(a, b place) float64 {
 func plateau(levels []Level) *Landmark {
 	ps := throughputs(levels)
 	first := len(ps) - 1
-	for first > 0 && gain(ps[first-1], ps[first]) < plateauGain {
+	for first > 0 && gain(ps[first-1], ps[first]) < PlateauGain {
 		first--
 	}
 	if first < 0 || first == len(ps)-1 {
@@ -129,7 +87,7 @@ func bought(share float64) string {
 
 func knee(levels []Level) *Landmark {
 	ps := throughputs(levels)
-	if len(ps) < fitLevels {
+	if len(ps) < shapeLevels {
 		return nil
 	}
 	// The line ends at the highest throughput: what a server loses past it
@@ -166,14 +124,16 @@ func knee(levels []Level) *Landmark {
 	}
 }
 
-// admissionLimit looks for the levels at the end of the sweep between which
-// B_run stays the same while more requests are offered than it.
-func admissionLimit(levels []Level) *Landmark {
+// AdmissionLimit looks for the levels at the end of the sweep between which
+// B_run stays the same while more requests are offered than it: all within flatness of
+// their mean, and under the share of what is offered. [Curve.AdmissionLimit] is that of
+// [Flatness] and [AdmittedShare]; nil = there is none.
+func AdmissionLimit(levels []Level, flatness, share float64) *Landmark {
 	ps := places(levels, func(l *Level) Estimate { return l.BRun })
 	first, average := -1, math.NaN()
 	for i := len(ps) - 1; i >= 0; i-- {
-		m, ok := flat(ps[i:])
-		if !ok || ps[i].value >= admittedShare*float64(ps[i].users) {
+		m, ok := flat(ps[i:], flatness)
+		if !ok || ps[i].value >= share*float64(ps[i].users) {
 			break
 		}
 		first, average = i, m
@@ -186,14 +146,15 @@ func admissionLimit(levels []Level) *Landmark {
 	least, most := slices.MinFunc(ps[first:], byValue), slices.MaxFunc(ps[first:], byValue)
 	return &Landmark{
 		Load: experiment.Load{Concurrency: a.users}, Level: float64(a.users), Value: average,
-		Because: fmt.Sprintf("From c=%d to c=%d the server decodes %s requests at once (%s to %s, all within 5 %%), "+
-			"fewer than 90 %% of what is offered: the others wait to be admitted.", a.users, b.users, short(average), short(least.value), short(most.value)),
+		Because: fmt.Sprintf("From c=%d to c=%d the server decodes %s requests at once (%s to %s, all within %s), "+
+			"fewer than %s of what is offered: the others wait to be admitted.",
+			a.users, b.users, short(average), short(least.value), short(most.value), percent(flatness), percent(share)),
 		Reading: "nvidia-tensorrt-llm-tuning",
 	}
 }
 
-// flat gives the mean of some levels, and whether all are within 5 % of it.
-func flat(ps []place) (average float64, ok bool) {
+// flat gives the mean of some levels, and whether all are within flatness of it.
+func flat(ps []place, flatness float64) (average float64, ok bool) {
 	for _, p := range ps {
 		average += p.value / float64(len(ps))
 	}

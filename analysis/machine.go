@@ -7,7 +7,8 @@ import "math"
 // figure that is not known is NaN.
 type Machine struct {
 	GPU       string  `json:"gpu"`
-	GPUs      int     `json:"gpus"`          // that share the model
+	GPUs      int     `json:"gpus"`          // that share the model, of one replica
+	Replicas  int     `json:"replicas"`      // engines alike that share the load; 0 counts as 1
 	Bandwidth float64 `json:"bandwidth_b_s"` // bytes a second, of all GPUs
 	Peak      float64 `json:"peak_flop_s"`   // dense FLOP/s at the weights' precision, of all GPUs
 	Memory    float64 `json:"memory_b"`      // bytes, of all GPUs
@@ -19,7 +20,11 @@ type Machine struct {
 	ActiveBytes float64 `json:"active_weight_b"`   // that a step of one token reads
 	KVPerToken  float64 `json:"kv_b_per_token"`
 	MemoryShare float64 `json:"memory_share"` // of the memory that weights and KV may take, 0.9 by convention
-	Source      string  `json:"source"`       // where the figures come from, and what was assumed
+	// KVTokens is how many tokens' keys and values the server says it has room for, and MaxSequences how many
+	// requests it says it decodes at once; NaN or 0 = it does not say.
+	KVTokens     float64 `json:"kv_tokens"`
+	MaxSequences float64 `json:"max_sequences"`
+	Source       string  `json:"source"` // whole sentences: where the figures come from, and what was assumed
 }
 
 // MarshalJSON writes what is not known as null.
@@ -52,11 +57,22 @@ func (m *Machine) Floor(batch, context float64) float64 {
 
 // Sequences is how many sequences of length tokens the memory has room for beside the
 // weights: an upper bound, since activations and buffers take some too. It is 0
-// where the weights alone do not fit.
+// where the weights alone do not fit. Where the server says how many tokens it has
+// room for, that counts instead, and is no bound but the number.
 func (m *Machine) Sequences(length float64) float64 {
+	if m.KVTokens > 0 {
+		return ratio(m.KVTokens, length)
+	}
 	n := ratio(m.Memory*m.MemoryShare-m.WeightBytes, m.KVPerToken*length)
 	if math.IsNaN(n) {
 		return n
 	}
 	return max(0, n)
 }
+
+// Ridge is the arithmetic intensity in FLOP a byte from which arithmetic binds and not
+// memory: peak ÷ bandwidth (Williams, Waterman and Patterson, "Roofline", 2009).
+func (m *Machine) Ridge() float64 { return ratio(m.Peak, m.Bandwidth) }
+
+// replicas is how many engines share the load.
+func (m *Machine) replicas() float64 { return float64(max(1, m.Replicas)) }

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/inferbook/inferbook/experiment"
+	"github.com/inferbook/inferbook/notes"
 )
 
 func TestSampleMetrics(t *testing.T) {
@@ -97,15 +98,23 @@ func TestLatencyIdentity(t *testing.T) {
 	})
 }
 
-var readings = []string{
-	"databricks-inference-performance", "nvidia-fundamental-concepts", "nvidia-genai-perf-nim", "nvidia-tensorrt-llm-tuning",
-	"vllm-pagedattention", "vllm-joins-pytorch", "vllm-repository", "cheng-inference-benchmarking", "medium-llm-benchmarks",
-	"deeplearning-efficiently-serving", "databricks-llm-inference-search", "nvidia-inference-cost", "learning-path",
+// readings are the slugs of the reading list.
+func readings(t *testing.T) []string {
+	t.Helper()
+	list, err := notes.List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var slugs []string
+	for _, r := range list {
+		slugs = append(slugs, r.Slug)
+	}
+	return slugs
 }
 
 func TestMetricsAreComplete(t *testing.T) {
 	name := regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)*$`)
-	seen := map[string]bool{}
+	seen, readings := map[string]bool{}, readings(t)
 	for _, m := range Metrics() {
 		if !name.MatchString(m.Name) || m.Version < 1 || m.Title == "" || m.Formula == "" || seen[m.Name] {
 			t.Errorf("%+v is incomplete or named twice", m)

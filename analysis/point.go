@@ -213,7 +213,6 @@ func (c *Collector) Summary() PointSummary {
 	for i := range c.classes {
 		s.Classes = append(s.Classes, ClassSummary{c.classes[i].name, c.classes[i].Summary()})
 	}
-	s.Warnings = c.warnings(&s)
 	return s
 }
 

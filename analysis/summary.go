@@ -8,7 +8,7 @@ import (
 
 // DefinitionVersion numbers the set of definitions that a [PointSummary] was
 // computed with. A cached summary of another version is computed again.
-const DefinitionVersion = 3
+const DefinitionVersion = 4
 
 // PointSummary is everything computed from the samples of one point. Latencies
 // are in milliseconds and come from measured samples with the outcome ok, also
@@ -69,7 +69,9 @@ type PointSummary struct {
 	// closed. The others below are of an open loop alone, else NaN.
 	OfferedRate  float64 `json:"offered_rate_req_s"`
 	AchievedRate float64 `json:"achieved_rate_req_s"` // req/s: (measured requests − 1) ÷ (last − first sent)
-	ArrivalCV    float64 `json:"arrival_cv"`          // standard deviation ÷ mean of the gaps between the scheduled times of measured first turns
+	// ScheduledRate is the rate of the same requests as they were scheduled, in req/s: by chance it is not quite the one offered.
+	ScheduledRate float64 `json:"scheduled_rate_req_s"`
+	ArrivalCV     float64 `json:"arrival_cv"` // standard deviation ÷ mean of the gaps between the scheduled times of measured first turns
 	// InflightSlope is by how many requests a second the number of those scheduled
 	// and not ended grows within the window, by least squares, held-back ones included.
 	InflightSlope float64 `json:"inflight_slope_req_s"`
@@ -125,9 +127,6 @@ type PointSummary struct {
 	// Classes are the summaries of the classes, each by its own SLO and of its own
 	// load, in the order of the specification; empty = one kind of traffic.
 	Classes []ClassSummary `json:"classes"`
-
-	// Warnings are whole sentences about what this point cannot support.
-	Warnings []string `json:"warnings"`
 }
 
 // MarshalJSON writes what is not known as null.

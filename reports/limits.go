@@ -2,98 +2,17 @@ package reports
 
 import (
 	"fmt"
-	"math"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/analysis/instinct"
 	"github.com/inferbook/inferbook/experiment"
 )
 
-// errorsMatter is the share of failed requests from which latencies are those
-// of the survivors: a p99 is about one request in a hundred.
-const errorsMatter = 0.01
-
-// cannotSupport names what an experiment's data does not allow to be concluded,
-// gravest first. Each is a whole sentence.
-func cannotSupport(it *Item) []string {
-	var out []string
-	who := strong(strings.TrimSpace(it.Experiment.Alias() + " " + it.Curve.Variant))
-	say := func(format string, a ...any) { out = append(out, who+" "+fmt.Sprintf(format, a...)) }
-	sent, ok := requests(it.Points)
-	switch {
-	case sent == 0:
-		say("cannot support any figure: no request was measured.")
-		return out
-	case ok == 0:
-		say("cannot support any latency or throughput: none of its %s succeeded.", counted(sent, "request"))
-		return out
-	}
-	levels := it.Curve.Levels
-	for i := range levels {
-		if l := &levels[i]; l.ErrorRate > errorsMatter {
-			say("cannot support a latency for everybody at %s: %s of its requests failed, and its latencies are those of the others.", it.load(l.Load), percent.text(l.ErrorRate))
-		}
-	}
-	if at := loadsWhere(it, func(l *analysis.Level) bool { return l.Oversaturated }); at != "" {
-		say("cannot support a latency at %s: requests pile up, so that latencies say how long the run was.", at)
-	}
-	if !it.Experiment.Spec.Stream {
-		say("cannot support TTFT or TPOT: its answers were not streamed.")
-	} else if at := loadsWhere(it, hasStreaming(analysis.StreamNone)); at != "" {
-		say("cannot support TTFT or TPOT at %s: the stream came in one burst.", at)
-	}
-	if at := loadsWhere(it, countedLoosely); at != "" {
-		say("cannot support exact token figures at %s: no server counted the tokens of some requests.", at)
-	}
-	for _, few := range []struct {
-		what     string
-		repeated bool // an interval between repeats hangs on their number, one within a run on its requests
-	}{{"requests", false}, {"repeats", true}} {
-		if at := loadsWhere(it, func(l *analysis.Level) bool { return unboundedP95(l) && (len(l.Points) > 1) == few.repeated }); at != "" {
-			say("cannot support an upper bound of the p95 at %s: there are too few %s.", at, few.what)
-		}
-	}
-	if at := loadsWhere(it, func(l *analysis.Level) bool { return len(l.Points) == 1 }); at != "" {
-		say("cannot support how well its figures repeat at %s: there is one repeat, and the intervals are of chance within it.", at)
-	}
-	return out
-}
-
-func unboundedP95(l *analysis.Level) bool {
-	return math.IsInf(l.TTFTP95.High, 1) || math.IsInf(l.E2EP95.High, 1)
-}
-
-func hasStreaming(v analysis.StreamingVerdict) func(*analysis.Level) bool {
-	return func(l *analysis.Level) bool {
-		return slices.ContainsFunc(l.Points, func(p analysis.PointSummary) bool { return p.Streaming == v })
-	}
-}
-
-func countedLoosely(l *analysis.Level) bool {
-	return slices.ContainsFunc(l.Points, func(p analysis.PointSummary) bool {
-		return p.CountedBy[experiment.CountedEvents]+p.CountedBy[experiment.CountedNone] > 0
-	})
-}
-
-// loadsWhere names the levels for which something holds; "every level" when it
-// holds for all of several.
-func loadsWhere(it *Item, holds func(*analysis.Level) bool) string {
-	var names []string
-	levels := it.Curve.Levels
-	for i := range levels {
-		if holds(&levels[i]) {
-			names = append(names, it.load(levels[i].Load))
-		}
-	}
-	if len(names) == len(levels) && len(levels) > 1 {
-		return "every level"
-	}
-	return listing(names)
-}
-
-// limitsBody collects every warning there is, each text once, with where it applies.
+// limitsBody tells what the rules about validity found and what analysis warned of, each
+// thing once with where it applies.
 func limitsBody(m *Material) string {
 	var b strings.Builder
 	between := limitsBetween(m)
@@ -103,8 +22,8 @@ func limitsBody(m *Material) string {
 	none := len(between) == 0
 	for i := range m.Experiments {
 		it := &m.Experiments[i]
-		w := warningsOf(it)
-		if len(w.found) == 0 {
+		lines := append(findingLines(m, it), warningLines(it)...)
+		if len(lines) == 0 {
 			continue
 		}
 		none = false
@@ -112,21 +31,65 @@ func limitsBody(m *Material) string {
 			b.WriteString("\n")
 		}
 		b.WriteString(itemHeading(m, it))
-		for _, f := range w.found {
-			fmt.Fprintf(&b, "- **%s.** %s", inline(f.where(len(it.Curve.Levels), len(it.columns()))), inline(f.text))
-			switch {
-			case f.differ && len(f.places) > 1:
-				fmt.Fprintf(&b, " (With the figures of %s.)", f.places[0].which)
-			case f.differ:
-				b.WriteString(" (With the figures of one repeat.)")
-			}
-			b.WriteString("\n")
+		for _, line := range lines {
+			b.WriteString("- " + line + "\n")
 		}
 	}
 	if none {
 		return "No check of the runs, the figures or the prices gave a warning. What was not measured at all stands in the next section.\n"
 	}
 	return b.String()
+}
+
+// findingLines are the findings that fired, gravest first, with the reading that explains
+// those that limit the figures; then what could not be evaluated, and what the person changed.
+func findingLines(m *Material, it *Item) []string {
+	var out []string
+	for _, t := range instinct.Tell(it.Findings) {
+		line := fmt.Sprintf("**%s; %s, %s.** %s", it.places(&t), t.Rule, t.Severity, inline(t.Sentence))
+		if t.Differ {
+			line += fmt.Sprintf(" (With the figures of %s.)", it.load(t.Loads[0]))
+		}
+		if t.Severity != instinct.Note {
+			line += " " + inline(t.Means) + " Reading: " + readingLink(m, t.Reading) + "."
+		}
+		out = append(out, line)
+	}
+	for _, text := range append(instinct.Altered(it.Findings), instinct.Unevaluated(it.Findings)) {
+		if text != "" {
+			out = append(out, inline(text))
+		}
+	}
+	return out
+}
+
+// places names the levels that something was found at: "Every level", "Level c=1, c=2".
+func (it *Item) places(t *instinct.Told) string {
+	loads := append(slices.Clone(t.Loads), t.Also...)
+	switch levels := len(it.Curve.Levels); {
+	case len(loads) == 0:
+		return "The experiment"
+	case len(loads) == levels && levels > 1:
+		return "Every level"
+	}
+	names := make([]string, len(loads))
+	for i, l := range loads {
+		names[i] = it.load(l)
+	}
+	return "Level " + strings.Join(names, ", ")
+}
+
+// warningLines are the warnings of figures, curves and costs.
+func warningLines(it *Item) []string {
+	var out []string
+	for _, f := range warningsOf(it).found {
+		line := fmt.Sprintf("**%s.** %s", inline(f.where(len(it.Curve.Levels), len(it.columns()))), inline(f.text))
+		if f.differ {
+			line += fmt.Sprintf(" (With the figures of %s.)", f.places[0].which)
+		}
+		out = append(out, line)
+	}
+	return out
 }
 
 // warnings holds texts in the order they came, each with the places it holds
@@ -187,22 +150,15 @@ func (f *warning) where(levels, columns int) string {
 			name = "Every figure"
 		}
 		switch {
-		case len(at) == levels && levels > 1 && name == pointKind:
-			name = "Every level"
 		case len(at) == levels && levels > 1:
 			name += " at every level"
-		case len(at) > 0 && name != pointKind:
-			name += " at " + strings.Join(at, ", ")
 		case len(at) > 0:
-			name += " " + strings.Join(at, ", ")
+			name += " at " + strings.Join(at, ", ")
 		}
 		out = append(out, name)
 	}
 	return strings.Join(out, "; ")
 }
-
-// pointKind is the kind of a place that is a run of one level.
-const pointKind = "Level"
 
 // warningsOf gathers what analysis warned of, in the order of load.
 func warningsOf(it *Item) *warnings {
@@ -212,15 +168,6 @@ func warningsOf(it *Item) *warnings {
 		l := &it.Curve.Levels[i]
 		for _, c := range it.columns() {
 			w.add(place{c.title, l.Load.String()}, c.value(l).Warnings...)
-		}
-	}
-	for i := range it.Curve.Levels {
-		l := &it.Curve.Levels[i]
-		for j := range l.Points {
-			w.add(place{pointKind, l.Load.String()}, l.Points[j].Warnings...)
-			for _, class := range l.Points[j].Classes {
-				w.add(place{"Class " + class.Name, l.Load.String()}, class.Summary.Warnings...)
-			}
 		}
 	}
 	for i := range it.Costs {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/analysis/instinct"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -64,17 +65,23 @@ func sweep(number int, id, name, gpu string, started time.Time, shapes []shape) 
 			p := analysis.PointSummary{
 				Point: experiment.Point{ID: fmt.Sprintf("%s-c%d-r%d", id, s.c, repeat), ExperimentID: id, Repeat: repeat,
 					Load: l.Load, Status: experiment.Complete, Anchor: started,
-					Window: experiment.Window{Rule: experiment.SteadyClosed}, Health: experiment.Health{SendLagP99: 0, StampSource: "simulator"}},
+					Window: experiment.Window{Rule: experiment.SteadyClosed, SendEnd: 1}, Health: experiment.Health{SendLagP99: 0, StampSource: "simulator"}},
 				Definition: analysis.DefinitionVersion, Sent: perRepeat, OK: perRepeat, WarmedUp: s.c,
 				Outcomes: map[experiment.Outcome]int{experiment.OK: perRepeat}, CountedBy: map[experiment.Counted]int{experiment.CountedUsage: perRepeat},
-				Window:       time.Duration(128 * perRepeat / s.out * float64(time.Second)),
+				Window:   time.Duration(128 * perRepeat / s.out * float64(time.Second)),
+				InWindow: perRepeat, MeanInflight: float64(s.c), LittleRatio: 1, IdentityRatio: 1, OutputThroughput: s.out, RequestRate: s.out / 128,
+				E2E: analysis.Distribution{Mean: s.e2e95 * .9, P95: est(s.e2e95, .02, perRepeat)}, TTFT: analysis.Distribution{P50: est(s.ttft50, .02, perRepeat)}, TPOT: analysis.Distribution{P50: est(s.tpot50, .01, perRepeat)},
+				MeanEvents: 128, EventsPerOutput: 1, TTFTOverE2E: s.ttft50 / s.e2e95,
+				Signs: analysis.Signs{Streams: perRepeat, OutputsAsked: perRepeat, PromptAsked: 500 * perRepeat, PromptCounted: 500 * perRepeat, PromptsHashed: perRepeat,
+					EarlyTTFT: s.ttft50, LaterTTFT: s.ttft50, FirstHalf: s.out, SecondHalf: s.out, FirstThirdTPOT: s.tpot50, LastThirdTPOT: s.tpot50, FirstThirdTTFT: s.ttft50, LastThirdTTFT: s.ttft50},
 				CachedTokens: 0, PromptTokens: 500 * perRepeat, MeanPrompt: 500.2, MeanOutput: 128.1, Streaming: analysis.StreamEffective,
 			}
 			if repeat == 2 && s.failed > 0 {
 				p.OK -= s.failed
+				p.InWindow = p.OK
 				p.Outcomes[experiment.OK], p.Outcomes[experiment.Timeout] = p.OK, s.failed
 				p.CountedBy[experiment.CountedUsage] = p.OK
-				p.Warnings = append(p.Warnings, fmt.Sprintf("%d of %d requests failed; the latencies are those of the others.", s.failed, perRepeat))
+				p.ErrorRate = float64(s.failed) / perRepeat
 				l.ErrorRate = float64(s.failed) / (3 * perRepeat)
 			}
 			l.Points = append(l.Points, p)
@@ -84,6 +91,7 @@ func sweep(number int, id, name, gpu string, started time.Time, shapes []shape) 
 	}
 	e.Spec = spec
 	it.Experiment = e
+	it.Findings = instinct.Validate(&instinct.Case{Experiment: &it.Experiment, Curves: []analysis.Curve{it.Curve}})
 	return it
 }
 
@@ -184,15 +192,15 @@ func fragment() Material {
 		Point:      experiment.Point{ID: "p", ExperimentID: e.ID, Load: experiment.Load{Concurrency: 1}, Status: experiment.Interrupted, Window: experiment.Window{Rule: experiment.SteadyNone}, Health: experiment.Health{SendLagP99: 210_000, StampSource: "read"}},
 		Definition: analysis.DefinitionVersion, Sent: 13, OK: 12, Outcomes: map[experiment.Outcome]int{experiment.OK: 12, experiment.Cancelled: 1},
 		CountedBy: map[experiment.Counted]int{experiment.CountedUsage: 12}, Window: 31 * time.Second, CachedTokens: experiment.Unknown,
-		MeanPrompt: 498, MeanOutput: 128, Streaming: analysis.StreamNone, ErrorRate: 1. / 13,
-		Warnings: []string{"The point was interrupted after 13 of 30 requests."},
+		InWindow: 12, MeanPrompt: 498, MeanOutput: 128, Streaming: analysis.StreamNone, ErrorRate: 1. / 13,
 	}
 	l := analysis.Level{Load: p.Point.Load, Points: []analysis.PointSummary{p},
 		TTFTP50: nan, TTFTP95: nan, TTFTP99: nan, TPOTP50: nan, TPOTP95: nan, TPOTP99: nan, Interactivity: nan, BRun: nan,
 		E2EP50: few(2310, 2290, 2350), E2EP95: few(2584, 2411, math.Inf(1)),
 		OutputThroughput: few(49.5, math.NaN(), math.NaN()), TotalThroughput: few(242, math.NaN(), math.NaN()), RequestRate: few(.387, math.NaN(), math.NaN()), ErrorRate: p.ErrorRate}
 	l.E2EP95.Warnings = append([]string{"A p95 of 12 requests has no upper bound; 72 are needed."}, warn...)
+	c := analysis.Curve{ExperimentID: e.ID, Title: e.Title(), Label: e.Environment.Label(), Levels: []analysis.Level{l}}
 	return Material{Created: at(2026, 10, 2, 6, 0), NotebookName: "experiments.db", Version: "0.1.0",
-		Experiments: []Item{{Experiment: e, Curve: analysis.Curve{ExperimentID: e.ID, Title: e.Title(), Label: e.Environment.Label(), Levels: []analysis.Level{l}},
+		Experiments: []Item{{Experiment: e, Curve: c, Findings: instinct.Validate(&instinct.Case{Experiment: &e, Curves: []analysis.Curve{c}}),
 			Points: []analysis.PointSummary{p}, NoCost: "no price is recorded for an unknown GPU"}}}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/analysis/instinct"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -102,7 +103,8 @@ func requires(t *testing.T, what, got string, has, lacks []string) {
 func TestReportOnOpenLoops(t *testing.T) {
 	spec := openSpec(t, "constant", 2, 4, 8)
 	it := openItem(t, spec, rates(2, 4), served(2, 200*time.Millisecond, 0, nil), served(4, 300*time.Millisecond, 2*time.Second, nil))
-	it.Curve.Levels[1].Oversaturated = true
+	it.Curve.Levels[1].Oversaturated, it.Curve.Levels[1].Points[0].Oversaturated = true, true
+	it.Findings = instinct.Validate(&instinct.Case{Experiment: &it.Experiment, Curves: []analysis.Curve{it.Curve}})
 	m := Material{Experiments: []Item{it}}
 	requires(t, "the table of levels", levelsBody(&m), []string{
 		"| Load | Requests | Achieved rate | Output throughput | TTFT p50 | TTFT p95 | TTFT p95 from schedule | TTFT p99 | TTFT p99 from schedule |",
@@ -112,7 +114,7 @@ func TestReportOnOpenLoops(t *testing.T) {
 	requires(t, "the summary", summaryBody(&m), []string{
 		"at 2 levels of load from rate=2 to rate=4", "highest throughput, where requests pile up", "Requests pile up at that load",
 		"**Stable rate:** At rate=4", "**Service level:** At rate=4 ttft.p50\\<500ms tpot\\<50ms holds",
-		"**exp-4** cannot support a latency at rate=4: requests pile up",
+		"- **exp-4**: **do not quote.**\n", "  - **Level rate=4; V11.** Unstable: 4 req/s were offered",
 	}, []string{"Knee"})
 	requires(t, "the setup", setupBody(&m), []string{
 		"open loop, `constant`: a schedule fixed before the first byte", "CV of the gaps", "**planned and not measured: rate=8**",

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/analysis/instinct"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -47,6 +48,7 @@ type Item struct {
 	Experiment experiment.Experiment
 	Curve      analysis.Curve
 	Points     []analysis.PointSummary // every point of the curve, in any order
+	Findings   []instinct.Finding      // of the rules about validity, on the curve's levels
 	Notes      []experiment.Note
 	Costs      []analysis.Cost // one a level; empty = no price
 	NoCost     string          // why there is no cost, a sentence; empty when there is one

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/analysis/instinct"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -59,55 +60,32 @@ func TestSpecYAMLReadsBack(t *testing.T) {
 	}
 }
 
-// What a run cannot support follows from its data.
-func TestCannotSupport(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		change func(*Item)
-		want   []string // parts of the sentences, in order
+// found is a finding about validity at some levels of the first experiment.
+func found(rule string, severity instinct.Severity, sentence string, users ...int) instinct.Finding {
+	f := instinct.Finding{Rule: rule, Title: "Some title", State: instinct.Fired, Severity: severity, Sentence: sentence, Means: "It means this.", Reading: "vllm-pagedattention"}
+	for _, n := range users {
+		f.Loads = append(f.Loads, experiment.Load{Concurrency: n})
+	}
+	return f
+}
+
+// The summary opens with the verdict: errors in full, limits by name, notes not at all.
+func TestVerdictLines(t *testing.T) {
+	it := comparison().Experiments[1] // c=1, 4, 16, 64
+	for _, tt := range []struct {
+		findings []instinct.Finding
+		want     string
 	}{
-		{"nothing to say against it", func(*Item) {}, nil},
-		{"nothing measured", func(it *Item) { it.Points = nil }, []string{"no request was measured"}},
-		{"nothing succeeded", func(it *Item) {
-			for i := range it.Points {
-				it.Points[i].OK = 0
-			}
-		}, []string{"none of its 2,400 requests succeeded"}},
-		{"errors at one level", func(it *Item) { it.Curve.Levels[1].ErrorRate = 0.02 }, []string{"at c=4: 2.00 % of its requests failed"}},
-		{"not streamed", func(it *Item) { it.Experiment.Spec.Stream = false }, []string{"were not streamed"}},
-		{"a proxy that buffers", func(it *Item) {
-			for i := range it.Curve.Levels {
-				it.Curve.Levels[i].Points[0].Streaming = analysis.StreamNone
-			}
-		}, []string{"at every level: the stream came in one burst"}},
-		{"tokens nobody counted", func(it *Item) {
-			it.Curve.Levels[0].Points[0].CountedBy = map[experiment.Counted]int{experiment.CountedEvents: 3}
-		}, []string{"exact token figures at c=1"}},
-		{"too few repeats for a bound", func(it *Item) { it.Curve.Levels[0].TTFTP95.High = math.Inf(1) },
-			[]string{"an upper bound of the p95 at c=1: there are too few repeats"}},
-		{"one repeat of too few requests", func(it *Item) {
-			l := &it.Curve.Levels[0]
-			l.TTFTP95.High, l.Points = math.Inf(1), l.Points[:1]
-		}, []string{"at c=1: there are too few requests", "at c=1: there is one repeat"}},
-		{"one repeat", func(it *Item) {
-			for i := range it.Curve.Levels {
-				it.Curve.Levels[i].Points = it.Curve.Levels[i].Points[:1]
-			}
-		}, []string{"there is one repeat"}},
+		{[]instinct.Finding{found("V15", instinct.Note, "Simulated.")}, "- **exp-2 h100 chat**: **sound.**\n"},
+		{[]instinct.Finding{found("I11", instinct.Warning, "Few of 3.", 1), found("I11", instinct.Warning, "Few of 4.", 4), found("I11", instinct.Warning, "Fewer.", 16), found("I11", instinct.Warning, "Fewer.", 64)},
+			"- **exp-2 h100 chat**: **sound with limits.**\n  - Limits: Some title (I11; Every level).\n"},
+		{[]instinct.Finding{found("I07", instinct.Error, "It was short.", 64), found("I11", instinct.Warning, "Few.", 1, 4), {State: instinct.Silent, Loads: []experiment.Load{{Concurrency: 16}}}},
+			"- **exp-2 h100 chat**: **sound with limits.** c=64: do not quote. c=1, c=4: sound with limits. c=16: sound.\n  - **Level c=64; I07.** It was short.\n  - Limits: Some title (I11; Level c=1, c=4).\n"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			it := comparison().Experiments[1]
-			c.change(&it)
-			got := cannotSupport(&it)
-			if len(got) != len(c.want) {
-				t.Fatalf("got %q, want %d sentences", got, len(c.want))
-			}
-			for i := range got {
-				if !strings.Contains(got[i], c.want[i]) {
-					t.Errorf("%q does not say %q", got[i], c.want[i])
-				}
-			}
-		})
+		it.Findings = tt.findings
+		if got := verdictLines(&it); got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
 	}
 }
 
@@ -224,22 +202,22 @@ func TestHighestThroughputPastThePlateau(t *testing.T) {
 	}
 }
 
-// Warnings that differ in their figures alone are one line, in the order of load;
-// p95 and p99 are two names.
-func TestLimitsGatherLikeWarnings(t *testing.T) {
+// Findings that differ in their figures alone are one line; p95 and p99 are two names. What limits the
+// figures has its reading.
+func TestLimitsGatherLikeFindings(t *testing.T) {
 	m := comparison()
-	levels := m.Experiments[0].Curve.Levels
-	for i := range levels {
-		for j := range levels[i].Points {
-			levels[i].Points[j].Warnings = []string{
-				fmt.Sprintf("The window of %d s is short.", 10*i+j), "p95 needs 200.", "p99 needs 1000.",
-			}
-		}
+	it := &m.Experiments[0] // c=1, 4, 16, 64
+	it.Findings = nil
+	for i, n := range []int{1, 4, 16, 64} {
+		it.Findings = append(it.Findings, found("I07", instinct.Warning, fmt.Sprintf("The window of %d s is short.", 10*i), n), found("I11", instinct.Note, "p95 needs 200.", n))
 	}
+	it.Findings = append(it.Findings, found("I11", instinct.Note, "p99 needs 1000.", 16), found("V15", instinct.Note, "Simulated."),
+		instinct.Finding{Rule: "I03", State: instinct.NotEvaluable, Sentence: "There is no second count."})
 	got := limitsBody(&m)
 	for _, want := range []string{
-		"- **Every level.** The window of 0 s is short. (With the figures of " + levels[0].Load.String() + ".)\n",
-		"- **Every level.** p95 needs 200.\n", "- **Every level.** p99 needs 1000.\n",
+		"- **Every level; I07, warning.** The window of 0 s is short. (With the figures of c=1.) It means this. Reading: [vLLM:",
+		"- **Every level; I11, note.** p95 needs 200.\n", "- **Level c=16; I11, note.** p99 needs 1000.\n", "- **The experiment; V15, note.** Simulated.\n",
+		"- 1 check could not be evaluated: I03 (there is no second count).\n",
 	} {
 		if strings.Count(got, want) != 1 {
 			t.Errorf("%q is not there once in\n%s", want, got)

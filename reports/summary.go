@@ -11,21 +11,17 @@ import (
 )
 
 // summaryBody says in plain words what was run, what came of it, and first of
-// all what it cannot support.
+// all whether it can be believed.
 func summaryBody(m *Material) string {
 	var b strings.Builder
-	var cannot strings.Builder
+	b.WriteString("**Before any number, whether it can be believed:**\n\n")
 	for i := range m.Experiments {
-		for _, s := range cannotSupport(&m.Experiments[i]) {
-			cannot.WriteString("- " + s + "\n")
-		}
+		b.WriteString(verdictLines(&m.Experiments[i]))
 	}
 	for _, s := range analysis.Between(curves(m)) {
-		cannot.WriteString("- **Side by side.** " + inline(s) + "\n")
+		b.WriteString("- **Side by side.** " + inline(s) + "\n")
 	}
-	if cannot.Len() > 0 {
-		b.WriteString("**Before any number, what these runs cannot support:**\n\n" + cannot.String() + "\n")
-	}
+	b.WriteString("\n*Do not quote*: a figure would mislead. *Sound with limits*: it can be quoted with the limit beside it. An experiment is not to be quoted where none of its levels is. All findings stand under Limits.\n\n")
 	b.WriteString(row("Experiment", "Operating point", "Load", "Output throughput", "TTFT p95", "TPOT p95", "$/M output tokens"))
 	b.WriteString(rule("lllrrrr"))
 	for i := range m.Experiments {

@@ -13,10 +13,11 @@ import (
 type State string
 
 const (
-	Fired        State = "fired"
-	Silent       State = "silent"
-	NotEvaluable State = "not evaluable" // something that the rule needs was not recorded
-	Muted        State = "muted"         // the person has switched the rule off
+	Fired         State = "fired"
+	Silent        State = "silent"
+	NotEvaluable  State = "not evaluable"  // something that the rule needs was not recorded
+	NotApplicable State = "not applicable" // the rule asks about another kind of run: a closed loop has no schedule to be late for
+	Muted         State = "muted"          // the person has switched the rule off
 )
 
 // Input is a number that a rule looked at.
@@ -29,14 +30,16 @@ type Input struct {
 // Finding is what a rule says about one place: a point's level, a step between two levels, a
 // curve, or the whole case.
 type Finding struct {
-	Rule     string   `json:"rule"` // ID
-	Title    string   `json:"title"`
-	Section  Section  `json:"section"`
-	State    State    `json:"state"`
+	Rule    string  `json:"rule"` // ID
+	Title   string  `json:"title"`
+	Section Section `json:"section"`
+	State   State   `json:"state"`
+	// Severity is the rule's, or that of this finding where a rule tells grades apart.
 	Severity Severity `json:"severity"`
 	// Loads are the levels that it is about; empty = the experiment as a whole.
 	Loads []experiment.Load `json:"loads"`
-	// Sentence says what was seen, with the numbers, or for a rule that is not evaluable what is missing.
+	// Sentence says what was seen, with the numbers, or for a rule that is not evaluable what is missing. It
+	// does not name the levels, and is empty where a rule is silent and has no more to say.
 	Sentence   string      `json:"sentence"`
 	Inputs     []Input     `json:"inputs"`
 	Thresholds []Threshold `json:"thresholds"`
@@ -89,16 +92,26 @@ func in(name string, value float64, unit string) Input {
 
 // say adds a finding about some levels.
 func (l *look) say(state State, loads []experiment.Load, sentence string, inputs ...Input) {
+	l.sayAs(l.rule.Severity, state, loads, sentence, inputs...)
+}
+
+// sayAs is say with a severity of the finding's own.
+func (l *look) sayAs(severity Severity, state State, loads []experiment.Load, sentence string, inputs ...Input) {
 	l.findings = append(l.findings, Finding{
-		Rule: l.rule.ID, Title: l.rule.Title, Section: l.rule.Section, State: state, Severity: l.rule.Severity,
-		Loads: loads, Sentence: sentence, Inputs: inputs, Thresholds: l.thresholds,
+		Rule: l.rule.ID, Title: l.rule.Title, Section: l.rule.Section, State: state, Severity: severity,
+		Loads: append([]experiment.Load{}, loads...), Sentence: sentence, Inputs: append([]Input{}, inputs...), Thresholds: l.thresholds,
 		Means: l.rule.Means, Reading: l.rule.Reading, Try: l.rule.Try,
 	})
 }
 
 // Look runs every rule over a case, in the order of the telling. A rule that found
 // no place to look at gives one finding that says it is not evaluable.
-func Look(c *Case) []Finding {
+func Look(c *Case) []Finding { return run(c, rules) }
+
+// Validate is [Look] with the rules about validity alone.
+func Validate(c *Case) []Finding { return run(c, validityRules) }
+
+func run(c *Case, rules []Rule) []Finding {
 	var out []Finding
 	for _, r := range rules {
 		l := &look{Case: c, rule: r, thresholds: c.Settings.Apply(r)}
@@ -110,33 +123,6 @@ func Look(c *Case) []Finding {
 		out = append(out, l.findings...)
 	}
 	return out
-}
-
-// Verdict says whether figures can be believed.
-type Verdict string
-
-const (
-	Sound      Verdict = "sound"
-	Limited    Verdict = "sound with limits"
-	DoNotQuote Verdict = "do not quote"
-)
-
-// Judge gives the verdict of the validity findings on one level, those about the whole experiment included,
-// and with a nil load on the experiment: the worst of all.
-func Judge(findings []Finding, load *experiment.Load) Verdict {
-	v := Sound
-	for _, f := range findings {
-		if f.Section != Validity || f.State != Fired || load != nil && len(f.Loads) > 0 && !slices.Contains(f.Loads, *load) {
-			continue
-		}
-		switch f.Severity {
-		case Error:
-			return DoNotQuote
-		case Warning:
-			v = Limited
-		}
-	}
-	return v
 }
 
 func equalFold(a, b string) bool { return strings.EqualFold(a, b) }

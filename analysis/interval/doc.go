@@ -10,4 +10,16 @@
 //   - a bound that a count cannot support is infinite, with a sentence that says what count
 //     would, and what is not known is NaN;
 //   - a difference is called where its interval leaves out "none" and the p-value agrees.
+//
+// What is bounded decides the function. A run is a series of requests in the order of time, each of
+// which depends on those before it:
+//
+//	one run                [Mean]            [Quantile]
+//	one run against one    [MeanRatio]       [SeriesQuantileRatio]
+//	repeats                [RepeatsRatio]    [RepeatsRatio] of each repeat's quantile
+//	two or three runs                        [NestedRatio]
+//	independent values                       [QuantileRatio]
+//	points of a curve      [Fit]
+//
+// [Holm] corrects the p-values of several.
 package interval

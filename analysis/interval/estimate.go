@@ -73,6 +73,33 @@ func part(share, df float64) float64 {
 	return share * share / df
 }
 
+// relative is an estimate as a share of its value, which is the error of its logarithm.
+func (e estimate) relative() estimate {
+	return estimate{value: 1, err: e.err / e.value, df: e.df}
+}
+
+// side is an estimate with its interval.
+type side struct{ value, low, high float64 }
+
+func (e estimate) side(tail float64) side {
+	low, high := e.limits(tail)
+	return side{e.value, low, high}
+}
+
+// recovered gives the interval of b ÷ a from those of two values above 0. A side is infinite where the bound that it
+// rests on is, or reaches 0.
+func recovered(a, b side) (low, high float64) {
+	d := math.Log(b.value / a.value)
+	low, high = math.Inf(-1), math.Inf(1)
+	if b.low > 0 && !math.IsInf(a.high, 1) {
+		low = math.Exp(d - math.Hypot(math.Log(b.value/b.low), math.Log(a.high/a.value)))
+	}
+	if a.low > 0 && !math.IsInf(b.high, 1) {
+		high = math.Exp(d + math.Hypot(math.Log(b.high/b.value), math.Log(a.value/a.low)))
+	}
+	return low, high
+}
+
 // independent estimates the mean of independent values.
 func independent(values []float64) estimate {
 	n, m := float64(len(values)), mean(values)

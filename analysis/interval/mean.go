@@ -142,44 +142,9 @@ func MeanRatio(a, b []float64) Ratio {
 		// allow twice for what is not known of the errors.
 		df := eb.relative().minus(ea.relative()).df
 		ea.df, eb.df = df, df
-		r.Low, r.High = recovered(ea, eb, tail)
-		r.P = touching(func(tail float64) (low, high float64) { return recovered(ea, eb, tail) })
+		bounds := func(tail float64) (low, high float64) { return recovered(ea.side(tail), eb.side(tail)) }
+		r.Low, r.High = bounds(tail)
+		r.P = touching(bounds)
 	}
 	return r
-}
-
-// relative is an estimate as a share of its value, which is the error of its logarithm.
-func (e estimate) relative() estimate {
-	return estimate{value: 1, err: e.err / e.value, df: e.df}
-}
-
-// recovered gives the interval of b ÷ a that misses with probability tail on each side. A side is infinite
-// where the interval of the mean that it rests on reaches 0.
-func recovered(a, b estimate, tail float64) (low, high float64) {
-	d := math.Log(b.value / a.value)
-	la, ha := a.limits(tail)
-	lb, hb := b.limits(tail)
-	low, high = math.Inf(-1), math.Inf(1)
-	if lb > 0 {
-		low = math.Exp(d - math.Hypot(math.Log(b.value/lb), math.Log(ha/a.value)))
-	}
-	if la > 0 {
-		high = math.Exp(d + math.Hypot(math.Log(hb/b.value), math.Log(a.value/la)))
-	}
-	return low, high
-}
-
-// touching gives the two-sided p-value that belongs to an interval: twice the tail with which it just
-// touches 1.
-func touching(bounds func(tail float64) (low, high float64)) float64 {
-	none, out := -50.0, math.Log(0.5) // logarithms of tails: at none even chance in a billion billions is allowed for
-	for range 50 {
-		middle := (none + out) / 2
-		if low, high := bounds(math.Exp(middle)); low > 1 || high < 1 {
-			out = middle
-		} else {
-			none = middle
-		}
-	}
-	return 2 * math.Exp(out)
 }

@@ -82,12 +82,16 @@ func logarithm(x float64) float64 {
 // with blocks of that size; 0 for a single value.
 func blockVariance(run []float64, size int, stat func(sorted []float64) float64) float64 {
 	n := len(run)
-	// A resample is a count for each value; going through the values by size writes it sorted.
-	bySize := make([]int, n)
+	// A resample is a count for each value in the order of size, which is written out sorted at once.
+	bySize := make([]int32, n)
 	for i := range bySize {
-		bySize[i] = i
+		bySize[i] = int32(i)
 	}
-	slices.SortFunc(bySize, func(i, j int) int { return cmp.Compare(run[i], run[j]) })
+	slices.SortFunc(bySize, func(i, j int32) int { return cmp.Compare(run[i], run[j]) })
+	sorted, rank := make([]float64, n), make([]int32, n)
+	for i, at := range bySize {
+		sorted[i], rank[at] = run[at], int32(i)
+	}
 	rng := rand.New(rand.NewPCG(uint64(n), 1))
 	counts, resample := make([]int32, n), make([]float64, 0, n)
 	var figures []float64
@@ -95,14 +99,14 @@ func blockVariance(run []float64, size int, stat func(sorted []float64) float64)
 		clear(counts)
 		for left := n; left > 0; left -= size {
 			start := rng.IntN(n - size + 1)
-			for i := start; i < start+min(size, left); i++ {
+			for _, i := range rank[start : start+min(size, left)] {
 				counts[i]++
 			}
 		}
 		resample = resample[:0]
-		for _, i := range bySize {
+		for i, v := range sorted {
 			for range counts[i] {
-				resample = append(resample, run[i])
+				resample = append(resample, v)
 			}
 		}
 		if f := logarithm(stat(resample)); !math.IsNaN(f) {

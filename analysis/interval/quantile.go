@@ -19,8 +19,8 @@ const draws = 4000
 // of resamples on the other side of 1.
 //
 // A bound that a count cannot support, as [LeastCount] has it, is infinite: the largest of a
-// sample bounds its quantile from above only where it is likely to lie beyond it. Requests of one run are not quite
-// independent; [NestedRatio] with one run a side allows for that.
+// sample bounds its quantile from above only where it is likely to lie beyond it. Where values are not
+// independent, as requests to one server are not, the interval is too narrow: see [SeriesQuantileRatio].
 func QuantileRatio(a, b []float64, q float64) Ratio {
 	r := unknown(len(a), len(b))
 	r.Method = "bootstrap of quantiles"

@@ -61,6 +61,21 @@ func known(x float64) *float64 {
 	return &x
 }
 
+// touching gives the two-sided p-value that belongs to an interval: twice the tail with which it just
+// touches 1.
+func touching(bounds func(tail float64) (low, high float64)) float64 {
+	none, out := -50.0, math.Log(0.5) // logarithms of tails: that of none holds 1 whatever the interval
+	for range 30 {
+		middle := (none + out) / 2
+		if low, high := bounds(math.Exp(middle)); low > 1 || high < 1 {
+			out = middle
+		} else {
+			none = middle
+		}
+	}
+	return 2 * math.Exp(out)
+}
+
 // unknown is a ratio of which nothing is known but the counts.
 func unknown(na, nb int) Ratio {
 	nan := math.NaN()

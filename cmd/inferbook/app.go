@@ -91,9 +91,9 @@ func (p *program) app() *cli.App {
 // commands lists the commands in the order of a person's first hour.
 func (p *program) commands() []*cli.Command {
 	return []*cli.Command{
-		p.demoCommand(), p.initCommand(), p.runCommand(), p.lsCommand(), p.showCommand(), p.curveCommand(), p.costCommand(),
+		p.demoCommand(), p.initCommand(), p.runCommand(), p.lsCommand(), p.showCommand(), p.curveCommand(), p.whyCommand(), p.diffCommand(), p.compareCommand(), p.gateCommand(), p.noiseCommand(), p.costCommand(), p.calibrationCommand(),
 		p.noteCommand(), p.readingsCommand(), p.reportCommand(), p.simCommand(), p.tagCommand(), p.renameCommand(), p.rmCommand(),
-		p.restoreCommand(), p.backupCommand(), p.sqlCommand(), p.specCommand(), p.workloadsCommand(), p.selftestCommand(), p.versionCommand(), p.completionCommand(),
+		p.restoreCommand(), p.backupCommand(), p.sqlCommand(), p.specCommand(), p.workloadsCommand(), p.explainCommand(), p.selftestCommand(), p.versionCommand(), p.completionCommand(),
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/inferbook/inferbook/analysis/peer"
 	"github.com/inferbook/inferbook/experiment"
 	"github.com/inferbook/inferbook/experiment/store"
 	"github.com/inferbook/inferbook/runner/sim"
@@ -111,6 +112,10 @@ func (p *program) values(c *cli.Context, flag string) []string {
 	switch flag {
 	case "reading":
 		return p.names(c, "readings show")
+	case "as":
+		return peer.Names()
+	case "like", "baseline":
+		return p.names(c, "show")
 	case "figure":
 		return figureKinds
 	case "endpoint":
@@ -133,9 +138,11 @@ func (p *program) values(c *cli.Context, flag string) []string {
 // Without a notebook there are no experiments and no readings.
 func (p *program) names(c *cli.Context, command string) []string {
 	switch command {
+	case "explain":
+		return explainableWords()
 	case "completion":
 		return slices.Sorted(maps.Keys(completionScripts))
-	case "show", "curve", "cost", "note", "report new", "tag", "rename", "rm", "restore", "readings show", "readings status":
+	case "show", "curve", "why", "gate", "cost", "note", "report new", "tag", "rename", "rm", "restore", "readings show", "readings status":
 	default:
 		return nil
 	}

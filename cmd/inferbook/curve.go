@@ -17,18 +17,24 @@ import (
 )
 
 // figureKinds are the figures that curve draws, by the name a person gives.
-var figureKinds = []string{"ttft", "interactivity", "load", "ecdf", "timeline"}
+var figureKinds = []string{"ttft", "interactivity", "pareto", "load", "ecdf", "timeline"}
+
+// sharedKinds is how many of the first figureKinds show several experiments at once.
+const sharedKinds = 3
 
 func (p *program) curveCommand() *cli.Command {
 	return &cli.Command{
 		Name: "curve", Usage: "throughput against latency: the table, what its shape says, and figures",
 		UsageText: examples("inferbook curve exp-3", "inferbook curve exp-3 exp-4 -o curve.svg", "inferbook curve exp-3 --figure load -o load.png",
-			"inferbook curve exp-3 --figure timeline --at 8 -o timeline.pdf", "inferbook curve exp-3 -o figures/                every figure"),
-		Description: "Figures: " + strings.Join(figureKinds, ", ") + ". The format is the file's ending: svg, png or pdf.",
+			"inferbook curve exp-3 --figure timeline --at 8 -o timeline.pdf", "inferbook curve exp-3 -o figures/                every figure",
+			"inferbook curve --pareto exp-3 exp-4 exp-5 -o pareto.svg"),
+		Description: "--pareto asks which of several experiments offer something that no other beats, between the speed of one\n" +
+			"user's stream and the work of one GPU.\n\nFigures: " + strings.Join(figureKinds, ", ") + ". The format is the file's ending: svg, png or pdf.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "draw into `FILE`, or every figure into FOLDER/"},
 			&cli.StringFlag{Name: "figure", Usage: "`KIND` of figure: " + strings.Join(figureKinds, ", "), Value: "ttft"},
 			&cli.Float64Flag{Name: "at", Usage: "the load `LEVEL` of a timeline, a concurrency or a rate", DefaultText: "the highest"},
+			&cli.BoolFlag{Name: "pareto", Usage: "the Pareto frontier of several experiments: which levels no other beats"},
 			jsonFlag(), dbFlag(),
 		},
 		Action: p.curveAction,
@@ -36,7 +42,11 @@ func (p *program) curveCommand() *cli.Command {
 }
 
 func (p *program) curveAction(c *cli.Context) error {
-	if kind := c.String("figure"); !slices.Contains(figureKinds, kind) {
+	kind := c.String("figure")
+	if c.Bool("pareto") && !c.IsSet("figure") {
+		kind = "pareto"
+	}
+	if !slices.Contains(figureKinds, kind) {
 		return usage("there is no figure %q; write one of %s", kind, strings.Join(figureKinds, ", "))
 	}
 	out := c.String("output")
@@ -55,11 +65,18 @@ func (p *program) curveAction(c *cli.Context) error {
 		return err
 	}
 	switch {
+	case c.Bool("pareto") && c.Bool("json"):
+		if err := p.printFrontierJSON(views); err != nil {
+			return err
+		}
+	case c.Bool("pareto") && !isFolder(out):
+		p.printFrontier(views)
 	case c.Bool("json"):
 		if err := printJSON(p.out, struct {
 			document
-			Curves []analysis.Curve `json:"curves"`
-		}{document{"inferbook.curve/1"}, curvesOf(views)}); err != nil {
+			Curves   []analysis.Curve    `json:"curves"`
+			Verdicts []experimentVerdict `json:"verdicts"`
+		}{document{"inferbook.curve/1"}, curvesOf(views), verdictsOf(views)}); err != nil {
 			return err
 		}
 	case out == "":
@@ -71,14 +88,17 @@ func (p *program) curveAction(c *cli.Context) error {
 		}
 		p.printBetween(views)
 	}
-	switch {
-	case out == "":
+	if out == "" {
 		return nil
-	case isFolder(out):
+	}
+	if !c.Bool("json") {
+		p.hintVerdicts(views)
+	}
+	if isFolder(out) {
 		_, err = p.drawAll(c.Context, nb, views, out, figure.SVG)
 		return err
 	}
-	f, err := drawOne(c.Context, nb, views, c.String("figure"), c.Float64("at"))
+	f, err := drawOne(c.Context, nb, views, kind, c.Float64("at"))
 	if err != nil {
 		return err
 	}
@@ -129,6 +149,8 @@ func drawOne(ctx context.Context, nb *store.Notebook, views []*view, kind string
 		return figure.ThroughputVsTTFT(curvesOf(views))
 	case "interactivity":
 		return figure.ThroughputVsInteractivity(curvesOf(views))
+	case "pareto":
+		return figure.Pareto(curvesOf(views))
 	}
 	if len(views) != 1 {
 		return nil, usage("the figure %s shows one experiment and was given %d", kind, len(views))
@@ -220,11 +242,14 @@ func (p *program) drawAll(ctx context.Context, nb *store.Notebook, views []*view
 		kind, prefix string
 	}
 	var tasks []task
-	for _, kind := range figureKinds[:2] {
+	for _, kind := range figureKinds[:sharedKinds] {
+		if kind == "pareto" && len(curvesOf(views)) < 2 {
+			continue // the frontier of one curve is that curve
+		}
 		tasks = append(tasks, task{views, kind, ""})
 	}
 	for _, v := range views {
-		for _, kind := range figureKinds[2:] {
+		for _, kind := range figureKinds[sharedKinds:] {
 			tasks = append(tasks, task{[]*view{v}, kind, v.Experiment.Alias() + "-"})
 		}
 	}

@@ -16,6 +16,8 @@ var mayImport = map[string][]string{
 	"experiment/store":     {"experiment"},
 	"analysis":             {"experiment", "analysis/interval"},
 	"analysis/interval":    {},
+	"analysis/peer":        {"analysis", "analysis/interval", "experiment"},
+	"analysis/compare":     {"analysis", "analysis/interval", "experiment"},
 	"analysis/instinct":    {"analysis", "analysis/interval", "experiment"},
 	"runner/sim":           {},
 	"runner/sim/calibrate": {"runner/sim"},
@@ -33,7 +35,7 @@ var mayImport = map[string][]string{
 	"reports/figure":       {"analysis", "analysis/interval", "experiment"},
 	"reports":              {"analysis", "analysis/instinct", "analysis/interval", "experiment", "reports/figure"},
 	"notes":                {"experiment"},
-	"cmd/inferbook": {"analysis", "analysis/instinct", "analysis/interval", "experiment", "experiment/store", "notes", "reports", "reports/figure",
+	"cmd/inferbook": {"analysis", "analysis/compare", "analysis/instinct", "analysis/interval", "analysis/peer", "experiment", "experiment/store", "notes", "reports", "reports/figure",
 		"experiment/foreign", "runner", "runner/arrival", "runner/capacity", "runner/dataset", "runner/lag", "runner/probe", "runner/selftest", "runner/sim", "runner/sim/calibrate", "runner/sim/published", "runner/stamp", "runner/workload"},
 }
 
@@ -46,6 +48,7 @@ var oneDoor = map[string]string{
 	"gonum.org/v1/plot":                  "reports/figure",
 	"github.com/urfave/cli/v2":           "cmd/inferbook",
 	"github.com/NVIDIA/go-nvml/pkg/nvml": "runner/probe",
+	"github.com/aclements/go-moremath":   "analysis/interval",
 }
 
 // goList runs go list over the whole module with a format.

@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/analysis/instinct"
 	"github.com/inferbook/inferbook/experiment"
 	"github.com/inferbook/inferbook/experiment/store"
 	"github.com/inferbook/inferbook/reports"
@@ -105,7 +106,8 @@ func (p *program) material(c *cli.Context, nb *store.Notebook, views []*view, pa
 	}
 	for _, v := range views {
 		for _, curve := range v.Curves {
-			item := reports.Item{Experiment: *v.Experiment, Curve: curve, Points: pointsOf(curve), Notes: v.Notes}
+			item := reports.Item{Experiment: *v.Experiment, Curve: curve, Points: pointsOf(curve), Notes: v.Notes,
+				Findings: instinct.OfVariant(v.Findings, curve.Variant)}
 			one := *v
 			one.Curve = curve
 			item.Costs, err = costsOf(c.Context, nb, &one, 0, c.Float64("utilisation"), c.Float64("price-ratio"))

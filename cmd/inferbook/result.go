@@ -3,9 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"math"
-	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -35,9 +32,11 @@ func (p *program) printResult(v *view) {
 	if v.Search != nil {
 		fmt.Fprintf(p.out, "\n%s %s\n", p.bold("The largest load that holds "+e.Spec.SLO.String()+":"), v.Search.Sure)
 	}
+	p.printExpectations(v.Scores)
 	p.printInstrument(v)
 	p.printFailures(v.Failures)
-	p.printWarnings(v)
+	p.printVerdict(v)
+	p.printLimits(v)
 }
 
 // printBarren prints a run in which nothing succeeded: what was tried, and no
@@ -48,6 +47,8 @@ func (p *program) printBarren(v *view) {
 	for _, c := range v.Curves {
 		p.printLevels(c, &e.Spec)
 	}
+	p.printExpectations(v.Scores)
+	p.printVerdict(v)
 }
 
 // workloadLine says in one line what was asked.
@@ -119,16 +120,12 @@ func repeatsWord(n int) string {
 func (p *program) printLandmarks(c analysis.Curve) {
 	var lines []string
 	if f := c.Fit; f != nil {
-		sign := "+"
-		if f.Beta < 0 {
-			sign = "−"
-		}
-		lines = append(lines, fmt.Sprintf("TPOT ≈ %.2f ms %s %.3f ms × C  (R² %.3f, %d levels)", f.Alpha, sign, math.Abs(f.Beta), f.R2, f.N))
+		lines = append(lines, fmt.Sprintf("%s  (R² %.3f, %d levels)", f, f.R2, f.N))
 	}
 	for _, l := range []struct {
 		name string
 		mark *analysis.Landmark
-	}{{"knee", c.Knee}, {"plateau", c.Plateau}, {"admission limit", c.AdmissionLimit}, {"preemption", c.Preemption},
+	}{{"free batching ends", c.Free}, {"knee", c.Knee}, {"plateau", c.Plateau}, {"admission limit", c.AdmissionLimit}, {"preemption", c.Preemption},
 		{"highest stable rate", c.StableRate}, {"best goodput", c.BestGoodput}, {"SLO held up to", c.SLOCapacity}} {
 		if l.mark != nil {
 			line := fmt.Sprintf("%s at %s: %s", l.name, l.mark.Load, l.mark.Because)
@@ -138,65 +135,16 @@ func (p *program) printLandmarks(c analysis.Curve) {
 			lines = append(lines, line)
 		}
 	}
+	if c.Physics != nil {
+		for _, x := range c.Physics.Explained {
+			lines = append(lines, fmt.Sprintf("%s  [%s]", x.Sentence, x.Reading))
+		}
+		if len(c.Physics.Explained) > 0 && !c.Simulated { // the label names all of a simulated one
+			lines = append(lines, c.Machine.Source)
+		}
+	}
 	if len(lines) > 0 {
 		fmt.Fprintf(p.out, "\n%s\n", strings.Join(lines, "\n"))
-	}
-}
-
-// digits are what differs between the same warning at two levels.
-var digits = regexp.MustCompile(`[0-9][0-9.,]*`)
-
-// printWarnings prints every warning once. Warnings that differ only in their
-// numbers are one: the first is printed, with the levels that it concerns.
-func (p *program) printWarnings(v *view) {
-	type warning struct {
-		text   string
-		levels []string
-	}
-	var list []*warning
-	known := map[string]*warning{}
-	add := func(level, text string) {
-		shape := digits.ReplaceAllString(text, "#")
-		w := known[shape]
-		if w == nil {
-			w = &warning{text: text}
-			known[shape] = w
-			list = append(list, w)
-		}
-		if level != "" && !slices.Contains(w.levels, level) {
-			w.levels = append(w.levels, level)
-		}
-	}
-	for _, text := range v.Warnings {
-		add("", text)
-	}
-	levels := 0
-	for _, c := range v.Curves {
-		for _, text := range c.Warnings {
-			add("", text)
-		}
-		levels += len(c.Levels)
-		for _, l := range c.Levels {
-			for _, pt := range l.Points {
-				for _, text := range pt.Warnings {
-					add(l.Load.String(), text)
-				}
-			}
-		}
-	}
-	if len(list) == 0 {
-		return
-	}
-	fmt.Fprintf(p.out, "\n%s\n", p.bold("What this cannot support"))
-	for _, w := range list {
-		switch n := len(w.levels); {
-		case n == 0 || n == 1 && levels == 1:
-			fmt.Fprintf(p.out, "  · %s\n", w.text)
-		case n == 1:
-			fmt.Fprintf(p.out, "  · %s: %s\n", w.levels[0], w.text)
-		default:
-			fmt.Fprintf(p.out, "  · %s: %s (and likewise at %s)\n", w.levels[0], w.text, strings.Join(w.levels[1:], ", "))
-		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -45,61 +46,113 @@ type session struct {
 	target *target
 	rules  *rules
 	client *runner.Client // nil in virtual time
+	expect []experiment.Expectation
 }
 
 func (p *program) runAction(c *cli.Context) error {
-	like, err := p.like(c)
-	if err != nil {
-		return err
-	}
-	defer like.close()
-	spec, err := specOf(c, like.experiment())
-	if err != nil {
-		return err
-	}
-	key, err := p.key(c)
-	if err != nil {
-		return err
-	}
-	address, from, err := p.baseURL(c, &spec)
-	if err != nil {
-		return err
-	}
-	plan, err := p.plan(c.Context, &spec, like)
-	if err != nil {
-		return err
-	}
-	if s := plan.Spec; s.MaxCost > 0 && s.TokenPrice == nil && (address != "" && !c.IsSet("gpu")) {
-		return usage("%w", errNoPrice)
-	}
-	if err := p.confirm(c, address, plan); err != nil {
-		return err
-	}
-	t, err := p.resolve(c, &spec, key, address, from)
-	if err != nil {
-		return err
-	}
-	defer t.close()
-	p.hint("target    %s", t.line)
-	plan.Adopt(spec)
-	nb, err := p.openOrCreate(c)
-	if err != nil {
-		return err
-	}
-	defer nb.Close()
-	exp := &experiment.Experiment{Name: c.String("name"), Message: c.String("message"), Tags: c.StringSlice("tag"), Spec: spec, Environment: t.env}
-	s := &session{nb: nb, exp: exp, plan: plan, target: t}
-	if s.rules, err = p.rulesOf(c.Context, s); err != nil {
-		return err
-	}
-	status, runErr := p.drive(c.Context, s, key)
-	if exp.ID == "" {
+	s, status, runErr := p.record(c, occasion{})
+	if s == nil {
 		return runErr
 	}
+	defer s.nb.Close()
 	if err := p.saveResults(c, s); err != nil {
 		runErr = errors.Join(runErr, err)
 	}
 	return p.conclude(c, s, status, runErr)
+}
+
+// occasion is what one of several runs of the same flags has of its own.
+type occasion struct {
+	tag string // beside the given ones; "" = none
+	// vary changes the specification, and reports whether the requests are drawn anew where
+	// --like would replay its recorded schedules; nil = nothing is changed.
+	vary  func(*experiment.Spec) (anew bool, err error)
+	asked bool // the person was asked before an earlier run
+}
+
+// record runs what the flags ask, up to the last sample. The session is nil where nothing
+// was recorded; otherwise its notebook is open.
+func (p *program) record(c *cli.Context, o occasion) (*session, experiment.Status, error) {
+	like, err := p.like(c)
+	if err != nil {
+		return nil, experiment.Failed, err
+	}
+	defer like.close()
+	spec, err := specOf(c, like.experiment())
+	if err != nil {
+		return nil, experiment.Failed, err
+	}
+	replayed := like
+	if o.vary != nil {
+		anew, err := o.vary(&spec)
+		if err != nil {
+			return nil, experiment.Failed, err
+		}
+		if anew {
+			replayed = nil
+		}
+	}
+	s, key, err := p.prepare(c, spec, replayed, o)
+	if err != nil {
+		return nil, experiment.Failed, err
+	}
+	defer s.target.close()
+	status, err := p.drive(c.Context, s, key)
+	if s.exp.ID == "" {
+		return nil, status, errors.Join(err, s.nb.Close())
+	}
+	return s, status, err
+}
+
+// prepare makes everything ready that a run needs before its first byte, and asks
+// whether it may be sent.
+func (p *program) prepare(c *cli.Context, spec experiment.Spec, like *likeness, o occasion) (*session, string, error) {
+	key, err := p.key(c)
+	if err != nil {
+		return nil, "", err
+	}
+	address, from, err := p.baseURL(c, &spec)
+	if err != nil {
+		return nil, "", err
+	}
+	plan, err := p.plan(c.Context, &spec, like)
+	if err != nil {
+		return nil, "", err
+	}
+	if s := plan.Spec; s.MaxCost > 0 && s.TokenPrice == nil && (address != "" && !c.IsSet("gpu")) {
+		return nil, "", usage("%w", errNoPrice)
+	}
+	expect, err := expectations(c, &plan)
+	if err != nil {
+		return nil, "", err
+	}
+	if !o.asked {
+		if err := p.confirm(c, address, plan); err != nil {
+			return nil, "", err
+		}
+	}
+	t, err := p.resolve(c, &spec, key, address, from)
+	if err != nil {
+		return nil, "", err
+	}
+	p.hint("target    %s", t.line)
+	plan.Adopt(spec)
+	nb, err := p.openOrCreate(c)
+	if err != nil {
+		t.close()
+		return nil, "", err
+	}
+	tags := c.StringSlice("tag")
+	if o.tag != "" {
+		tags = append(slices.Clone(tags), o.tag)
+	}
+	exp := &experiment.Experiment{Name: c.String("name"), Message: c.String("message"), Tags: tags, Spec: spec, Environment: t.env}
+	s := &session{nb: nb, exp: exp, plan: plan, target: t, expect: expect}
+	if s.rules, err = p.rulesOf(c.Context, s); err != nil {
+		t.close()
+		return nil, "", errors.Join(err, nb.Close())
+	}
+	return s, key, nil
 }
 
 // rulesOf makes the rules of a run, with the newest recorded price of its hardware.
@@ -157,6 +210,9 @@ func (p *program) drive(ctx context.Context, s *session, key string) (status exp
 		defer s.client.Close()
 	}
 	if err := s.nb.CreateExperiment(ctx, s.exp); err != nil {
+		return experiment.Failed, err
+	}
+	if err := s.keepExpectations(ctx); err != nil {
 		return experiment.Failed, err
 	}
 	p.hint("recording %s into %s", s.exp.Title(), s.nb.Path())

@@ -34,6 +34,7 @@ func runFlags() []cli.Flag {
 		&cli.StringFlag{Name: "name", Category: aboutRecord, Usage: "a `NAME` for the experiment"},
 		&cli.StringSliceFlag{Name: "tag", Category: aboutRecord, Usage: "a `TAG` (may be repeated)"},
 		&cli.StringFlag{Name: "message", Aliases: []string{"m"}, Category: aboutRecord, Usage: "`WHY` you make this run"},
+		expectFlag(),
 		&cli.BoolFlag{Name: "keep-text", Category: aboutRecord, Usage: "store prompts and answers (otherwise only their hashes)"},
 		&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Category: aboutRecord, Usage: "do not ask before sending load to another machine"},
 		jsonFlag(), dbFlag(),

@@ -58,7 +58,9 @@ func checkSaving(c *cli.Context, s *experiment.Spec) error {
 				return usage("--%s says how to save a result, and none is saved; add --save-result", name)
 			}
 		}
-	} else if !s.Stream && s.Endpoint != experiment.Embeddings {
+		return nil
+	}
+	if !s.Stream && s.Endpoint != experiment.Embeddings {
 		return usage("the file of vllm bench serve has the TTFT, which only a stream has; add --stream")
 	}
 	_, err := savedPercentiles(c)

@@ -16,10 +16,12 @@ func (p *program) showCommand() *cli.Command {
 	return &cli.Command{
 		Name: "show", Usage: "show one experiment: what ran, what came out, what was noted",
 		UsageText: examples("inferbook show exp-3", "inferbook show last --json", "inferbook show exp-3 --env      every recorded fact with its source",
-			"inferbook show exp-3 --samples  every request, one JSON object a line"),
+			"inferbook show exp-3 --samples  every request, one JSON object a line",
+			"inferbook show exp-3 --as guidellm --at 8   what that tool would have printed"),
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "env", Usage: "every recorded fact about hardware, runtime and client"},
 			&cli.BoolFlag{Name: "samples", Usage: "the raw samples as JSON lines"},
+			asFlag(), &cli.Float64Flag{Name: "at", Usage: "with --as, the load `LEVEL` alone, a concurrency or a rate", DefaultText: "every level"},
 			jsonFlag(), dbFlag(),
 		},
 		Action: p.showAction,
@@ -28,6 +30,10 @@ func (p *program) showCommand() *cli.Command {
 
 func (p *program) showAction(c *cli.Context) error {
 	ref, err := oneRef(c, "an experiment")
+	if err != nil {
+		return err
+	}
+	as, err := toolFlag(c)
 	if err != nil {
 		return err
 	}
@@ -40,6 +46,9 @@ func (p *program) showAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if as != nil {
+		return p.showAs(c, nb, e, as)
+	}
 	if c.Bool("samples") {
 		return p.printSamples(c.Context, nb, e)
 	}
@@ -51,6 +60,9 @@ func (p *program) showAction(c *cli.Context) error {
 		return v.printJSON(p.out)
 	}
 	p.printResult(v)
+	if err := p.printVersions(c.Context, nb, e); err != nil {
+		return err
+	}
 	p.printRecord(e, c.Bool("env"))
 	return p.printNotes(c.Context, nb, v.Notes)
 }

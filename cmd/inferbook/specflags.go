@@ -27,14 +27,14 @@ func specOf(c *cli.Context, like *experiment.Experiment) (experiment.Spec, error
 	case 0:
 	case 1:
 		if given {
-			return spec, usage("run was given both --like %s and the spec file %s; give one", c.String("like"), args[0])
+			return spec, usage("%s was given both --like %s and the spec file %s; give one", c.Command.Name, c.String("like"), args[0])
 		}
 		if err := readSpec(args[0], &spec); err != nil {
 			return spec, err
 		}
 		given = true
 	default:
-		return spec, usage("run takes at most one spec file and was given %d arguments: %s", len(args), strings.Join(args, " "))
+		return spec, usage("%s takes at most one spec file and was given %d arguments: %s", c.Command.Name, len(args), strings.Join(args, " "))
 	}
 	if err := applyFlags(c, &spec); err != nil {
 		return spec, err

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/analysis/instinct"
 	"github.com/inferbook/inferbook/experiment"
 	"github.com/inferbook/inferbook/experiment/store"
 )
@@ -26,7 +27,13 @@ type view struct {
 	Search   *analysis.SearchResult
 	Notes    []experiment.Note
 	Failures []failure
-	// Warnings concern the experiment as a whole.
+	// Settings are the person's changes to the rules, and Findings what the rules about
+	// validity say under them.
+	Settings instinct.Settings
+	Findings []instinct.Finding
+	// Scores say how what was expected came out.
+	Scores []analysis.Score
+	// Warnings concern the record of the experiment as a whole.
 	Warnings []string
 }
 
@@ -43,6 +50,10 @@ func loadView(ctx context.Context, nb *store.Notebook, e *experiment.Experiment)
 		return nil, err
 	}
 	v.Curves, v.Search = analysis.NewCurves(e, v.Points), found(&e.Spec, v.Points)
+	machine := machineOf(e)
+	for i := range v.Curves {
+		v.Curves[i].Explain(machine)
+	}
 	if v.Curve = analysis.NewCurve(e, v.Points); len(v.Curves) > 0 {
 		v.Curve = v.Curves[0]
 	}
@@ -52,25 +63,31 @@ func loadView(ctx context.Context, nb *store.Notebook, e *experiment.Experiment)
 	if v.Notes, err = nb.Notes(ctx, store.NoteFilter{ExperimentID: e.ID}); err != nil {
 		return nil, err
 	}
+	if v.Scores, err = scores(ctx, nb, v); err != nil {
+		return nil, err
+	}
 	if !e.Deleted.IsZero() {
 		v.Warnings = append(v.Warnings, "this experiment is in the trash; `inferbook restore "+e.Alias()+"` brings it back")
 	}
 	if f := e.Environment.Get(experiment.KeyDialect); f.Source == experiment.Detected {
 		v.Warnings = append(v.Warnings, f.Value)
 	}
-	switch e.Status {
-	case experiment.Interrupted:
-		if v.endedBy() != "" {
-			break // the point says why
-		}
-		v.Warnings = append(v.Warnings, "this run was interrupted: its points hold what had been measured until then")
-	case experiment.Failed:
-		v.Warnings = append(v.Warnings, "this run failed: its points hold what had been measured until then")
-	case experiment.Running:
-		v.Warnings = append(v.Warnings, "this run is still going on")
+	if v.Settings, err = nb.RuleSettings(ctx); err != nil {
+		return nil, err
 	}
+	c := caseOf(v)
+	v.Findings = instinct.Validate(&c)
 	return v, nil
 }
+
+// caseOf is what rules look at in a view: the experiment and its curves under the
+// person's settings. What else is known, of hardware and of other experiments, is for the caller to add.
+func caseOf(v *view) instinct.Case {
+	return instinct.Case{Experiment: v.Experiment, Curves: v.Curves, Settings: v.Settings}
+}
+
+// verdict says whether the experiment as a whole can be believed.
+func (v *view) verdict() instinct.Verdict { return instinct.Judge(v.Findings, nil) }
 
 // endedBy is the limit that ended the run; empty = none did.
 func (v *view) endedBy() experiment.EarlyEnd {
@@ -150,12 +167,17 @@ type runView struct {
 	Search     *analysis.SearchResult  `json:"search"`
 	Notes      []experiment.Note       `json:"notes"`
 	Failures   []failure               `json:"failures"`
+	Verdict    instinct.Verdict        `json:"verdict"`
+	Verdicts   []instinct.LevelVerdict `json:"verdicts"`
+	Findings   []instinct.Finding      `json:"findings"`
+	Scores     []analysis.Score        `json:"expectations"`
 	Warnings   []string                `json:"warnings"`
 }
 
 func (v *view) runView() runView {
 	r := runView{document: document{"inferbook.show/1"}, Experiment: v.Experiment, Alias: v.Experiment.Alias(),
-		Points: v.Points, Curve: v.Curve, Curves: v.Curves, Search: v.Search, Notes: v.Notes, Failures: v.Failures, Warnings: v.Warnings}
+		Points: v.Points, Curve: v.Curve, Curves: v.Curves, Search: v.Search, Notes: v.Notes, Failures: v.Failures, Scores: v.Scores, Warnings: v.Warnings,
+		Verdict: v.verdict(), Verdicts: instinct.Verdicts(v.Findings), Findings: v.Findings}
 	for _, s := range v.Points {
 		r.Seed = append(r.Seed, s.SeedJSON())
 	}

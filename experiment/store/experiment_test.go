@@ -300,6 +300,12 @@ func TestFigures(t *testing.T) {
 			t.Errorf("summary under definition %d: %q, %v, %v", definition, got, ok, err)
 		}
 	}
+	if versions, err := n.Definitions(ctx, q.ExperimentID); err != nil || !slices.Equal(versions, []int{1, 2}) {
+		t.Errorf("it is summarised under %v, %v", versions, err)
+	}
+	if versions, err := n.Definitions(ctx, list[0].ID); err != nil || len(versions) != 0 {
+		t.Errorf("an experiment without points is summarised under %v, %v", versions, err)
+	}
 	wantCode(t, n.PutSummary(ctx, PointFigures{PointID: "x"}, []byte("{}")), NotFound, `"x"`)
 	wantCode(t, n.PutSummary(ctx, figures, []byte("{")), Invalid, "JSON")
 }

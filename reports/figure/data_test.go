@@ -62,6 +62,24 @@ func saturated() analysis.Curve {
 	return c
 }
 
+// explained is a curve of which the line of TPOT and the machine are known: two H100 and a model of
+// 70 billion parameters in 8 bits.
+func explained(c analysis.Curve) analysis.Curve {
+	c.GPUs = 2
+	for i := range c.Levels {
+		l := &c.Levels[i]
+		l.BRun.Value = l.OutputThroughput.Value / l.Interactivity.Value
+		for j := range l.Points {
+			l.Points[j].MeanPrompt, l.Points[j].MeanOutput = 5000, 500
+		}
+	}
+	c.Fit = &analysis.LineFit{Alpha: 17.69, AlphaLow: 17.5, AlphaHigh: 17.89, Beta: 0.841, BetaLow: 0.834, BetaHigh: 0.848,
+		R2: 1, N: 4, From: 1, To: 50, Mean: 20.25}
+	c.Explain(&analysis.Machine{GPU: "h100-sxm", GPUs: 2, Bandwidth: 6.7e12, Peak: 3958e12, Memory: 160e9, Model: "llama-3.1-70b", Parameters: 70.6e9, Active: 69.5e9,
+		WeightBytes: 72.7e9, ActiveBytes: 70.6e9, KVPerToken: 163840, MemoryShare: 0.9})
+	return c
+}
+
 // simulated is the 8B table as a simulated curve.
 func simulated(title, gpu string, speed float64) analysis.Curve {
 	return curveOf(title, "llama-3.1-8b · vllm-like · "+gpu+" · SIMULATED", dli8B[:], speed)

@@ -107,7 +107,8 @@ func all(t *testing.T) []*figure.Figure {
 	return []*figure.Figure{
 		must(figure.ThroughputVsTTFT([]analysis.Curve{saturated(), simulated("exp-1", "h100-sxm", 1)}))(t),
 		must(figure.ThroughputVsInteractivity([]analysis.Curve{saturated()}))(t),
-		must(figure.LatencyVsLoad(saturated()))(t),
+		must(figure.Pareto([]analysis.Curve{explained(saturated()), explained(simulated("exp-1", "h100-sxm", 1))}))(t),
+		must(figure.LatencyVsLoad(explained(saturated())))(t),
 		must(figure.TTFTECDF("ECDF", "m · r · g", []figure.Series{{Name: "a", Values: waits(1, 300, 50, 0.3)}}))(t),
 		must(figure.Timeline("Timeline", "m · r · g", samples, window))(t),
 	}
@@ -162,6 +163,7 @@ func TestNothingToDraw(t *testing.T) {
 	}{
 		{"no curve", func() (*figure.Figure, error) { return figure.ThroughputVsTTFT(nil) }, "0 levels in 0 curves"},
 		{"a curve without a number", func() (*figure.Figure, error) { return figure.ThroughputVsTTFT([]analysis.Curve{blank}) }, "1 levels in 1 curves"},
+		{"no number of GPUs", func() (*figure.Figure, error) { return figure.Pareto([]analysis.Curve{saturated()}) }, "no level of 1 curves"},
 		{"likewise", func() (*figure.Figure, error) { return figure.ThroughputVsInteractivity([]analysis.Curve{blank}) }, "interactivity"},
 		{"a level without a latency", func() (*figure.Figure, error) { return figure.LatencyVsLoad(blank) }, "none of 1 levels"},
 		{"no series", func() (*figure.Figure, error) { return figure.TTFTECDF("t", "l", nil) }, "none of 0 series"},
@@ -236,6 +238,14 @@ func TestWhatFiguresSay(t *testing.T) {
 			[]string{"(日本👩💻)"}, []string{whisker, "exp-1 □□ é<", "exp-2 □□<", "band: 95 % between repeats"}, "hollow"},
 		{"and in a title", must(figure.TTFTECDF("漢", "l", []figure.Series{{Name: "字", Values: []float64{1, 2}}}))(t),
 			[]string{"(漢字)"}, []string{">□<", "<title>漢</title>"}, ">字<"},
+		{"a known machine bounds a step, and a line is fitted to some levels", must(figure.LatencyVsLoad(explained(saturated())))(t),
+			[]string{"Thin line: TPOT ≈ 17.69 ms", "fitted to the medians of 4 levels, with its 95 % band", "Dashed: what a step would take"},
+			[]string{">speed of light (memory bandwidth), 6.7 TB/s<", ">α + β·c<"}, ""},
+		{"and a user's stream", must(figure.ThroughputVsInteractivity([]analysis.Curve{explained(saturated())}))(t),
+			[]string{"Dashed: what memory bandwidth alone would allow"}, []string{">speed of light (memory bandwidth), 6.7 TB/s<"}, ""},
+		{"of several curves it is in the legend", must(figure.ThroughputVsInteractivity([]analysis.Curve{explained(saturated()), saturated()}))(t),
+			nil, []string{">speed of light (memory<", ">in the colour of each<"}, "6.7 TB/s"},
+		{"a machine of which nothing is known bounds nothing", must(figure.ThroughputVsInteractivity([]analysis.Curve{saturated()}))(t), nil, nil, "speed of light"},
 		{"curves of one workload name it once", must(figure.ThroughputVsTTFT([]analysis.Curve{short, short}))(t),
 			nil, []string{"h100-sxm · 500 → 128 tokens<"}, ""},
 	} {
@@ -312,7 +322,18 @@ func wildCurve(t *rapid.T) analysis.Curve {
 			&l.TTFTSchedP50, &l.TTFTSchedP95, &l.TTFTSchedP99} {
 			*e = wildEstimate(t)
 		}
+		l.BRun.Value = wild().Draw(t, "b_run")
+		l.Points = []analysis.PointSummary{{MeanPrompt: wild().Draw(t, "prompt"), MeanOutput: wild().Draw(t, "output")}}
 		c.Levels = append(c.Levels, l)
+	}
+	number := func() float64 { return wild().Draw(t, "computed") }
+	if rapid.Bool().Draw(t, "fitted") {
+		c.Fit = &analysis.LineFit{Alpha: number(), AlphaHigh: number(), Beta: number(), BetaHigh: number(), From: number(), To: number(), Mean: number()}
+	}
+	if rapid.Bool().Draw(t, "explained") {
+		c.GPUs = rapid.IntRange(0, 9).Draw(t, "gpus")
+		c.Explain(&analysis.Machine{Bandwidth: number(), Peak: number(), Memory: number(), Active: number(), WeightBytes: number(), ActiveBytes: number(),
+			KVPerToken: number(), MemoryShare: number(), Replicas: rapid.IntRange(-1, 3).Draw(t, "replicas")})
 	}
 	return c
 }
@@ -334,6 +355,8 @@ func TestAnyCurveCanBeDrawn(t *testing.T) {
 		f, err := figure.ThroughputVsTTFT(curves)
 		drawn(t, f, err)
 		f, err = figure.ThroughputVsInteractivity(curves)
+		drawn(t, f, err)
+		f, err = figure.Pareto(curves)
 		drawn(t, f, err)
 		if len(curves) > 0 {
 			f, err = figure.LatencyVsLoad(curves[0])

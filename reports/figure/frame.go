@@ -30,6 +30,8 @@ type entry struct {
 	glyph  glyph       // of a series with points
 	dashes []vg.Length // of a series with a line
 	bar    bool        // the swatch is a bar instead of a line and a glyph
+	point  bool        // the swatch is the glyph alone
+	line   bool        // the swatch is the line alone
 	cross  bool        // the swatch is the cross of a failed request
 }
 
@@ -141,6 +143,11 @@ func (f *frame) drawSwatch(c *draw.Canvas, e entry, left vg.Point) {
 		c.Fill(box(around(mid, swatchWidth/2, 3.5)))
 	case e.cross:
 		drawCross(c, mid, 3.2, e.col)
+	case e.point:
+		e.glyph.draw(c, mid, glyphRadius, e.col, false)
+	case e.line:
+		c.StrokeLines(draw.LineStyle{Color: e.col, Width: 0.9, Dashes: e.dashes},
+			[]vg.Point{left, {X: left.X + swatchWidth, Y: left.Y}})
 	default:
 		c.StrokeLines(draw.LineStyle{Color: e.col, Width: 1.6, Dashes: e.dashes},
 			[]vg.Point{left, {X: left.X + swatchWidth, Y: left.Y}})

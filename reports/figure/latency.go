@@ -84,8 +84,16 @@ func LatencyVsLoad(c analysis.Curve) (*Figure, error) {
 	caption := []string{"How long a user waits for the first token (TTFT) and for each further one (TPOT) as load rises. " +
 		"Lines join measured levels; the distance from p50 to p99 is what differs between requests of one level."}
 	for _, m := range metrics {
-		if y, ok := latencyAxis(m.title, m.lines); ok {
-			chart.add(x, y, m.lines)
+		var computed []curved
+		if m.title == "TPOT" {
+			computed = computedLines(c, sc)
+		}
+		if y, ok := latencyAxis(m.title, m.lines, computed); ok {
+			computed, _ = visible(computed, x, y)
+			for _, l := range computed {
+				caption = append(caption, l.caption)
+			}
+			chart.add(x, y, m.lines, computed)
 			caption = append(caption, quantileCuts(m.title, m.lines, y)...)
 		} else {
 			caption = append(caption, m.title+" has no panel: no level has a value for it.")
@@ -180,8 +188,9 @@ func loadSpans(ladder []float64, marks []landmark) []span {
 	return s
 }
 
-// latencyAxis makes the vertical axis of a panel; false when there is nothing to draw.
-func latencyAxis(metric string, lines []line) (axis, bool) {
+// latencyAxis makes the vertical axis of a panel; false when there is nothing to draw. It reaches
+// to a computed line that lies within a factor of ten of what was measured.
+func latencyAxis(metric string, lines []line, computed []curved) (axis, bool) {
 	var spans []span
 	lo, hi := math.Inf(1), 0.0
 	for _, l := range lines {
@@ -192,6 +201,14 @@ func latencyAxis(metric string, lines []line) (axis, bool) {
 	}
 	if len(spans) == 0 {
 		return axis{}, false
+	}
+	least, most := lo, hi
+	for _, l := range computed {
+		if !slices.ContainsFunc(l.points, func(p spot2) bool { return !(p.y.at >= least/10 && p.y.at <= most*10) }) {
+			for _, p := range l.points {
+				spans, lo, hi = append(spans, spot(p.y.at)), min(lo, p.y.at), max(hi, p.y.at)
+			}
+		}
 	}
 	y := axis{title: metric, unit: milliseconds, labels: 5}
 	if hi >= logFrom*lo {
@@ -255,17 +272,18 @@ func endsOf(sc scale, metric string, lines []line) string {
 // latencyChart is the stack of panels.
 type latencyChart struct {
 	panels    []panel
-	lines     [][]line // of each panel
+	lines     [][]line   // of each panel
+	computed  [][]curved // likewise
 	landmarks []landmark
 }
 
 // add puts a panel below the others.
-func (ch *latencyChart) add(x, y axis, lines []line) {
+func (ch *latencyChart) add(x, y axis, lines []line, computed []curved) {
 	if n := len(ch.panels); n > 0 {
 		ch.panels[n-1].x.title = ""
 	}
 	ch.panels = append(ch.panels, panel{x: x, y: y})
-	ch.lines = append(ch.lines, lines)
+	ch.lines, ch.computed = append(ch.lines, lines), append(ch.computed, computed)
 }
 
 // draw stacks the panels with their axes aligned.
@@ -275,7 +293,11 @@ func (ch *latencyChart) draw(c draw.Canvas, l letters) {
 	named := make([]bool, len(ch.landmarks))
 	for i := range ch.panels {
 		p := ch.panels[i]
-		p.marks = append(p.marks, landmarksMark(l, p.y, ch.lines[i], ch.landmarks, named), linesMark(l, ch.lines[i], p.y))
+		p.marks = append(p.marks, landmarksMark(l, p.y, ch.lines[i], ch.landmarks, named))
+		for _, computed := range ch.computed[i] {
+			p.marks = append(p.marks, computed.mark())
+		}
+		p.marks = append(p.marks, linesMark(l, ch.lines[i], p.y), namesMark(l, p.y, ch.lines[i], ch.computed[i], ch.landmarks))
 		rows[i] = []*plot.Plot{p.plot(l)}
 	}
 	tiles := draw.Tiles{Cols: 1, Rows: len(rows), PadTop: headline, PadY: headline + 6}

@@ -21,6 +21,7 @@ type tradeoff struct {
 	xUnit       string // what a number of it is followed by, where its axis does not say
 	felt        func(analysis.Level) analysis.Estimate
 	reading     string // how to read it, for the caption
+	light       bool   // what memory bandwidth allows can be drawn in it
 }
 
 // ThroughputVsTTFT draws, for each curve, output throughput (tok/s) over the
@@ -40,7 +41,8 @@ func ThroughputVsTTFT(curves []analysis.Curve) (*Figure, error) {
 
 // ThroughputVsInteractivity draws, for each curve, output throughput (tok/s)
 // over interactivity (tok/s/user = 1/TPOT), a labelled point a level. Intervals
-// are bands. The error wraps [ErrNoData] when no level has both numbers.
+// are bands. Where the hardware and the model are known, up to three dashed lines say
+// what memory bandwidth alone would allow. The error wraps [ErrNoData] when no level has both numbers.
 func ThroughputVsInteractivity(curves []analysis.Curve) (*Figure, error) {
 	return tradeoff{
 		name: "curve-interactivity", title: "Output throughput against interactivity",
@@ -48,6 +50,7 @@ func ThroughputVsInteractivity(curves []analysis.Curve) (*Figure, error) {
 		xMetric: metricID("interactivity") + " (1/median TPOT)", xShort: "interactivity", xUnit: " tok/s/user",
 		felt:    func(l analysis.Level) analysis.Estimate { return l.Interactivity },
 		reading: "Up is more work done, right is a faster stream for each user. A curve that lies up and to the right of another gives more of both.",
+		light:   true,
 	}.figure(curves)
 }
 
@@ -131,21 +134,9 @@ func (t tradeoff) figure(curves []analysis.Curve) (*Figure, error) {
 		return nil, fmt.Errorf("drawing throughput against %s: %w: none of %d levels in %d curves has both numbers",
 			t.xShort, ErrNoData, left, len(curves))
 	}
-	t.x.fit(xs)
-	y.fit(ys)
+	lights, lightNotes := t.layOut(drawn, xs, ys, &y)
 	fr := frame{letters: newLetters(), title: t.title, footer: t.footer(support)}
-	var own []string
-	fr.subtitle, own, fr.badge = shared(labels)
-	if len(traces) == 1 {
-		fr.subtitle = joined(" — ", traces[0].entry.name, fr.subtitle)
-	} else {
-		for i := range traces {
-			if own[i] != "" {
-				traces[i].entry.details = []string{own[i]}
-			}
-			fr.legend = append(fr.legend, traces[i].entry)
-		}
-	}
+	fr.name(traces, labels, lights)
 	caption := []string{t.reading, "Each point is a level of load, labelled with it where there is room (" + loadKinds(drawn) + "); the line joins neighbours and is not a measurement."}
 	for _, s := range analysis.Between(drawn) {
 		caption = append(caption, clean(s))
@@ -154,6 +145,7 @@ func (t tradeoff) figure(curves []analysis.Curve) (*Figure, error) {
 	if note := pilingNote(drawn); note != "" {
 		caption = append(caption, note)
 	}
+	caption = append(caption, lightNotes...)
 	if left > 0 {
 		caption = append(caption, fmt.Sprintf("%s left out: %s or throughput is missing, not a number%s.",
 			counted(left, "level is", "levels are"), t.xShort, onlyIf(t.x.log, ", or not above zero")))
@@ -168,10 +160,54 @@ func (t tradeoff) figure(curves []analysis.Curve) (*Figure, error) {
 			for _, tr := range traces {
 				p.marks = append(p.marks, tr.band(&t.x, &y))
 			}
-			p.marks = append(p.marks, tracks(fr.letters, traces, &t.x, &y))
+			for _, l := range lights {
+				p.marks = append(p.marks, l.mark())
+			}
+			p.marks = append(p.marks, tracks(fr.letters, traces, &t.x, &y, lights))
 			p.draw(fr.draw(c), fr.letters)
 		},
 	}, nil
+}
+
+// layOut sets the limits of both axes, and gives what memory bandwidth allows of the curves, as far as they show it, with
+// sentences for the caption.
+func (t *tradeoff) layOut(curves []analysis.Curve, xs, ys []span, y *axis) (lights []curved, notes []string) {
+	crowded := false
+	if t.light {
+		lights, crowded = tradeLights(curves)
+	}
+	t.x.fit(slices.Concat(xs, lightReach(lights, xs)))
+	y.fit(ys)
+	lights, beyond := visible(lights, t.x, *y)
+	switch {
+	case crowded:
+		notes = append(notes, "What memory bandwidth would allow is not drawn: the curves have too many kinds of hardware for it to be told apart.")
+	case len(lights) > 0:
+		notes = append(notes, "Dashed: what memory bandwidth alone would allow, if each step read the weights and all keys and values once and took no longer, from one request to as many as memory has room for.")
+	}
+	if beyond > 0 {
+		notes = append(notes, fmt.Sprintf("%s beyond the axes.", counted(beyond, "such line lies", "such lines lie")))
+	}
+	return lights, notes
+}
+
+// name puts what the curves are into the subtitle, the badge and the legend.
+func (f *frame) name(traces []trace, labels []string, lights []curved) {
+	var own []string
+	f.subtitle, own, f.badge = shared(labels)
+	if len(traces) == 1 {
+		f.subtitle = joined(" — ", traces[0].entry.name, f.subtitle)
+		return
+	}
+	for i := range traces {
+		if own[i] != "" {
+			traces[i].entry.details = []string{own[i]}
+		}
+		f.legend = append(f.legend, traces[i].entry)
+	}
+	if len(lights) > 0 {
+		f.legend = append(f.legend, entry{name: lightName, details: []string{"in the colour of each"}, col: soft, dashes: lightDashes, line: true})
+	}
 }
 
 // footer says what the numbers are and what stands behind them.
@@ -208,11 +244,15 @@ func (tr trace) band(x, y *axis) mark {
 }
 
 // tracks draws all lines, then all points, then the labels that find room: the
-// ends of the curves first, since they say which way the load rises.
-func tracks(l letters, traces []trace, x, y *axis) mark {
+// ends of the curves first, since they say which way the load rises. A single bound is named
+// beside its line; several are in the legend.
+func tracks(l letters, traces []trace, x, y *axis, lights []curved) mark {
 	return func(c draw.Canvas, at func(x, y float64) vg.Point) {
 		room := placer{area: vg.Rectangle{
 			Min: vg.Point{X: c.Min.X + 2, Y: c.Min.Y + 2}, Max: vg.Point{X: c.Max.X + 12, Y: c.Max.Y + 4}}}
+		for _, bound := range lights {
+			room.lines = append(room.lines, bound.strokes(at)...)
+		}
 		points := make([][]vg.Point, len(traces))
 		for i, tr := range traces {
 			for j, p := range tr.places {
@@ -260,6 +300,9 @@ func tracks(l letters, traces []trace, x, y *axis) mark {
 			for j := 1; j < len(tr.places)-1; j++ {
 				label(i, j, false)
 			}
+		}
+		if len(lights) == 1 && len(traces) == 1 {
+			lights[0].writeName(&c, l, &room, at)
 		}
 	}
 }
