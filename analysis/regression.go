@@ -28,9 +28,9 @@ func gapGrowth(gaps []experiment.Gap) float64 {
 	}
 	sum, moment := 0.0, 0.0
 	for i, gap := range gaps {
-		us := float64(gap.Duration()) / 1e3
-		sum += us
-		moment += float64(i) * us
+		ns := float64(gap.Duration())
+		sum += ns
+		moment += float64(i) * ns
 	}
 	k := float64(n)
 	slope := (moment - sum*(k-1)/2) / (k * (k*k - 1) / 12)

@@ -155,6 +155,8 @@ type sampleReader struct {
 	page  []experiment.Sample // of the last read; each sample of it is given away by value
 	// space is cut into the gaps of samples: one allocation serves many.
 	space []experiment.Gap
+	// met are the words of low numbers that were met, which takes no lock to look up.
+	met [256]string
 }
 
 // read fetches the page after a sample.
@@ -245,8 +247,14 @@ func (r *sampleReader) word() string {
 	if !ok {
 		return ""
 	}
+	if id >= 0 && id < int64(len(r.met)) && r.met[id] != "" {
+		return r.met[id]
+	}
 	w, err := r.words.text(r.ctx, r.db, id)
 	r.fail(err)
+	if id >= 0 && id < int64(len(r.met)) {
+		r.met[id] = w
+	}
 	return w
 }
 
