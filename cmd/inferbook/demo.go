@@ -58,6 +58,8 @@ func demoSteps(folder string) []step {
 		runStep("A small GPU: past its KV cache users queue, and streams that run lose their blocks.", "a10g sweep",
 			"--gpu a10g --virtual --stream --input-tokens 1000 --output-tokens 500 --concurrency 1,2,4,8,12,14,16,20,24 -n 80"),
 		{"", []string{"curve", "exp-6", "-o", in("small-gpu.svg")}},
+		{"Can it be believed, and why is it as it is?", []string{"why", "exp-6"}},
+		{"Is continuous batching really faster, and by how much?", []string{"diff", "exp-5", "exp-4"}},
 		{"What a million tokens cost, from a dated price.", append([]string{"cost", "exp-3"}, price(0)...)},
 		{"", append([]string{"cost", "exp-4", "exp-5"}, price(1)...)},
 		{"What you saw, linked to what you have read.", []string{"note", "exp-2", "--reading", "nvidia-fundamental-concepts", "-m",
@@ -71,6 +73,7 @@ func demoSteps(folder string) []step {
 		{"What if: how many of these GPUs does a published chat load of 50 requests a second take?", []string{"sim", "capacity", "--gpu", "h100-sxm", "--gpu", "a100-80-sxm",
 			"--preset", "azure-chat", "--slo", "ttft.p95<500ms tpot.p95<40ms", "--demand", "50", "--seeds", "3"}},
 		{"The curve.", []string{"curve", "exp-3", "exp-4", "exp-5", "-o", in("curve.svg")}},
+		{"Which of the points no other beats.", []string{"curve", "--pareto", "exp-3", "exp-4", "exp-5", "-o", in("pareto.svg")}},
 		{"The report, and its page.", []string{"report", "new", "exp-3", "exp-4", "exp-5", "-o", in("report.md"), "--title", "One GPU for an 8B chat model"}},
 		{"", []string{"report", "html", in("report.md")}},
 	}
@@ -191,18 +194,18 @@ func noHost(context.Context) []experiment.Fact { return nil }
 
 // exampleSteps are the commands that the example notebook is made of.
 func exampleSteps() []step {
-	const sweep = " --virtual --stream --concurrency 1,2,4,8,16,32 -n 50"
+	const sweep = " --virtual --stream --output-tokens 128 --concurrency 1,4,8,16,24 -n 56"
 	price := func(i int) []string { return strings.Split(demoPrices[i], "|") }
 	return []step{
 		runStep("", "synchronous", "--gpu a10g --virtual -n 40 --tag path", "-m", "step 1: one request at a time"),
 		runStep("", "streaming", "--gpu a10g --virtual --stream -n 40 --tag path", "-m", "step 2: when does the first token come?"),
-		runStep("", "a10g sweep", "--gpu a10g --tag sweep --input-tokens 1000 --output-tokens 200"+sweep, "-m", "where is the knee of a small GPU?"),
-		runStep("", "a10g static batches", "--gpu a10g --runtime hf-static --tag sweep --input-tokens 1000 --output-tokens 200"+sweep, "-m", "the same load without continuous batching"),
+		runStep("", "a10g sweep", "--gpu a10g --tag sweep --input-tokens 1000"+sweep, "-m", "where is the knee of a small GPU?"),
+		runStep("", "a10g static batches", "--gpu a10g --runtime hf-static --tag sweep --input-tokens 1000"+sweep, "-m", "the same load without continuous batching"),
 		runStep("", "a100 sweep", "--gpu a100-80-sxm --tag sweep"+sweep),
 		runStep("", "h100 sweep", "--gpu h100-sxm --tag sweep --repeat 2"+sweep),
 		runStep("", "h100 fp8 sweep", "--gpu h100-sxm --precision fp8 --tag sweep"+sweep, "-m", "does half the bytes mean half the time?"),
 		{"", []string{"note", "exp-2", "--reading", "nvidia-fundamental-concepts", "-m", "TTFT is a few per cent of E2E here: streaming is what makes the wait short."}},
-		{"", []string{"note", "exp-3", "--reading", "databricks-inference-performance", "--at", "32", "-m", "The KV cache of this GPU holds about ten of these requests. Past that, more users only wait longer: throughput stands still and TTFT explodes."}},
+		{"", []string{"note", "exp-3", "--reading", "databricks-inference-performance", "--at", "24", "-m", "The KV cache of this GPU holds about fourteen of these requests. Past that, more users only wait longer: throughput stands still and TTFT explodes."}},
 		{"", []string{"note", "exp-4", "--reading", "vllm-pagedattention", "-m", "A static batch throws away what continuous batching gains: nobody joins until the longest answer ends."}},
 		{"", []string{"note", "exp-7", "--reading", "nvidia-tensorrt-llm-tuning", "-m", "FP8 halves the bytes of a step and does not halve its time: the fixed part of a step stays."}},
 		{"", []string{"readings", "status", "vllm-pagedattention", "tested"}},
