@@ -50,7 +50,7 @@ func TestGapDistribution(t *testing.T) {
 	}
 	slices.Sort(all)
 	d := g.distribution(iclMetric)
-	want := distribution(iclMetric, all)
+	want := distribution(iclMetric, all, slices.Sorted(slices.Values(all)))
 	if d.N != 1200 || math.Abs(d.Mean-want.Mean) > 1e-9 || d.Min != want.Min || d.Max != want.Max {
 		t.Errorf("%+v, want %+v", d, want)
 	}

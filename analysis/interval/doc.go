@@ -17,8 +17,6 @@
 //	one run                [Mean]            [Quantile]
 //	one run against one    [MeanRatio]       [SeriesQuantileRatio]
 //	repeats                [RepeatsRatio]    [RepeatsRatio] of each repeat's quantile
-//	two or three runs                        [NestedRatio]
-//	independent values                       [QuantileRatio]
 //	points of a curve      [Fit]
 //
 // [Holm] corrects the p-values of several.
