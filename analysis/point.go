@@ -174,7 +174,8 @@ func (c *Collector) Summary() PointSummary {
 			continue
 		}
 		values := c.latencies(i)
-		columns[i] = slices.Sorted(slices.Values(values))
+		columns[i] = slices.Clone(values)
+		slices.Sort(columns[i])
 		*m.dist(&s) = distribution(m, values, columns[i])
 	}
 	s.WallClock, s.MeasuredClock = c.all.length(), c.measured.length()

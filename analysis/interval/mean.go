@@ -69,13 +69,12 @@ func batchSize(n int) int { return max(1, n/batchesWanted) }
 // a long one, under much that is of the moment, in batches of them, so the lag-1 autocorrelations at several sizes,
 // each in its standard errors, are added up. Where there is no memory it says so of nine series in ten.
 func remembers(values []float64) bool {
-	sum, sizes := 0.0, 0
-	for size := 1; size <= batchSize(len(values)); size *= 5 {
-		batches := batched(values, size)
+	sum, sizes := 0.0, 0.0
+	for batches := values; len(batches) >= min(len(values), batchesWanted); batches = batched(batches, 5) {
 		sum += autocorrelation(batches, mean(batches)) * math.Sqrt(float64(len(batches)))
 		sizes++
 	}
-	return sum > memoryShows*math.Sqrt(float64(sizes))
+	return sum > memoryShows*math.Sqrt(sizes)
 }
 
 // autocorrelation is that of lag 1, with the bias of a short series taken out.
