@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -147,6 +148,38 @@ func TestCoverage(t *testing.T) {
 		}
 		if share := float64(hits) / runs; share < 0.93 || share > 0.98 {
 			t.Errorf("%s of %d: the interval holds the truth in %.1f %% of %d runs", percentile(tt.q), tt.n, 100*share, runs)
+		}
+	}
+}
+
+// What follows each other in a queue is worth less than its number; what is drawn one by one, or
+// is too short to show a memory, has the exact interval: nine times in ten, and this is one of the nine.
+func TestQuantileOver(t *testing.T) {
+	_, samples := queue(0.8, 400, 4, 1)
+	waits := make([]float64, len(samples))
+	for i := range samples {
+		waits[i], _ = ttft(&samples[i])
+	}
+	shuffled := slices.Clone(waits)
+	rand.New(rand.NewPCG(2, 1)).Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	for _, tt := range []struct {
+		name   string
+		values []float64
+		wider  bool
+		says   string
+	}{
+		{"a queue in its order", waits, true, "p95 needs n ≥ 72 for a two-sided interval; this has 400 requests, worth "},
+		{"the same in any order", shuffled, false, ""},
+		{"the first 29 of the queue", waits[:29], false, "p95 needs n ≥ 72 for a two-sided interval, and n ≥ 200 for ten observations beyond it; this has 29."},
+		{"nothing", nil, false, "There is no observation"},
+	} {
+		sorted := slices.Sorted(slices.Values(tt.values))
+		got, exact := quantileOver(tt.values, sorted, 0.95), QuantileOf(sorted, 0.95)
+		if wider := got.Low < exact.Low && got.High > exact.High; wider != tt.wider || !tt.wider && !cmp.Equal(got, exact, cmpopts.EquateNaNs()) {
+			t.Errorf("%s: [%v, %v], and [%v, %v] as if independent", tt.name, got.Low, got.High, exact.Low, exact.High)
+		}
+		if said := strings.Join(got.Warnings, " "); !strings.HasPrefix(said, tt.says) || (said == "") != (tt.says == "") {
+			t.Errorf("%s: it says %q, want %q", tt.name, said, tt.says)
 		}
 	}
 }
