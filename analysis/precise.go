@@ -29,16 +29,21 @@ func halfWidth(e Estimate) float64 {
 	return ratio((e.High-e.Low)/2, e.Value)
 }
 
+// leastAlike is the least number of requests that show whether those that follow each other are alike.
+const leastAlike = 30
+
 // lookAgain is the growth in samples after which [Narrowing] looks again.
 const lookAgain = 1.1
 
 // Narrowing watches, while a point runs, how well one figure is known.
 //
-// It looks at the samples so far as a summary of them does, in the order in which they were sent. It looks whenever there are a tenth more samples than at the last look, which
-// costs little and is seldom enough. It takes the plain interval each time. A rule
-// that stops at the first narrow interval prefers those that are narrow by chance,
-// so the interval at which it stops covers the truth in somewhat fewer than 95 % of
-// the runs; a point that ended so warns of it. It is not safe for concurrent use.
+// It looks at the samples so far as a summary of them does, in the order in which they were
+// sent, whenever there are a tenth more than at the last look, which costs little and is
+// seldom enough. It takes the plain interval each time. A rule that stops at the first
+// narrow interval prefers those that are narrow by chance, so the interval at which it
+// stops covers the truth in somewhat fewer than 95 % of the runs. A point that ended so
+// warns of it, and says where its own figure, which has the requests that were in flight
+// then, is less precise. It is not safe for concurrent use.
 type Narrowing struct {
 	precision experiment.Precision
 	of        func(*experiment.Sample) (float64, bool)
@@ -52,7 +57,7 @@ type Narrowing struct {
 func NewNarrowing(p experiment.Precision) *Narrowing {
 	n := &Narrowing{precision: p, half: math.NaN()}
 	if m, ok := MetricByName(p.Metric); ok && p.Quantile > 0 && p.Quantile < 1 {
-		n.of, n.next = m.Of, interval.LeastCount(p.Quantile)
+		n.of, n.next = m.Of, max(interval.LeastCount(p.Quantile), leastAlike)
 	}
 	return n
 }
