@@ -74,6 +74,7 @@ theory: export CGO_CFLAGS := -O1 -w
 theory:
 	$(GO) test ./runner ./runner/capacity ./cmd/inferbook -run 'TestWaitsAreThoseOfTheory|TestCapacityIsThatOfTheory|TestSearchFindsTheCapacity|TestREADME|TestGateDecides|TestEngines|TestHealthyRuns|TestScripts/(sim-ca|noise|diff|compare|why)'
 	$(GO) test ./runner/sim/published ./runner/sim/calibrate
+	$(GO) test ./analysis -run TestCoverageOfAQueue
 	$(GO) test ./analysis/interval
 	$(GO) test ./analysis/compare -run TestSimulatedPairs
 

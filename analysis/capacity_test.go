@@ -11,12 +11,12 @@ import (
 )
 
 // rates are queues of a server that takes 1 s over a request, at rates of which the
-// last is more than it serves.
+// last is more than it serves. They are long, since busy queues take long to show what they are worth.
 func rates(t *testing.T, spec *experiment.Spec, list ...float64) []PointSummary {
 	t.Helper()
 	var out []PointSummary
 	for i, rate := range list {
-		p, samples := queue(rate, 3000, uint64(i)+1, 1)
+		p, samples := queue(rate, 20_000, uint64(i)+1, 1)
 		out = append(out, collectFor(p, spec, samples...))
 	}
 	return out

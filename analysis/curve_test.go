@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/inferbook/inferbook/analysis/interval"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -281,7 +282,7 @@ func TestRepeats(t *testing.T) {
 
 // The fewest repeats that have an interval are what the quantile's own rule says.
 func TestRepeatsForInterval(t *testing.T) {
-	if need := minCount(0.5); need != RepeatsForInterval {
+	if need := interval.LeastCount(0.5); need != RepeatsForInterval {
 		t.Errorf("the median needs %d, RepeatsForInterval is %d", need, RepeatsForInterval)
 	}
 }

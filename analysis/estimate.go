@@ -10,11 +10,11 @@
 //     and whole sentences on what it cannot support, and a side of an interval
 //     that the count cannot support is infinite rather than made up;
 //   - what is missing is NaN (null in JSON), never 0;
-//   - requests are the unit of observation. The interval of a quantile within a
-//     run treats requests as independent, which queueing makes only roughly true;
-//     those of means and rates allow for neighbours that are alike. Neither knows
-//     how another run would differ, so a claim about that needs repeats, and repeats
-//     are never pooled into one quantile;
+//   - requests are the unit of observation, and one that follows another is often like
+//     it, as in a queue. The intervals of quantiles, means and rates within a run allow for
+//     that, but for those of icl, which take the requests that gaps belong to for
+//     independent. None knows how another run would differ, so a claim about that
+//     needs repeats, and repeats are never pooled into one quantile;
 //   - a closed-loop figure describes that loop at that concurrency.
 package analysis
 
@@ -117,7 +117,8 @@ func (e *Estimate) UnmarshalJSON(data []byte) error {
 }
 
 // Distribution describes one metric over the measured, successful samples of a point.
-// Its figures are in Unit.
+// Its figures are in Unit. The intervals of its quantiles allow for requests that are alike because they
+// follow each other, as far as 30 requests and more show it; see [interval.Quantile].
 type Distribution struct {
 	Metric string  `json:"metric"` // the metric's ID, such as "ttft@1"
 	Unit   string  `json:"unit"`

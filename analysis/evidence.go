@@ -199,6 +199,11 @@ func (c *Collector) column(of func(*request) float64) []float64 {
 	return out
 }
 
+// latencies gives the known values of the i-th of sampleMetrics, in the order of c.requests.
+func (c *Collector) latencies(i int) []float64 {
+	return slices.DeleteFunc(c.column(func(r *request) float64 { return r.latencies[i] }), math.IsNaN)
+}
+
 // some gives the values that are known.
 func some(values []float64) []float64 { return slices.DeleteFunc(slices.Clone(values), math.IsNaN) }
 

@@ -152,7 +152,7 @@ func (g *gaps) moments() (sum, squares float64) {
 // of a quantile treats requests, not gaps, as independent: gaps of one stream
 // share a prompt, a place in the batch and a connection.
 func (g *gaps) distribution(m Metric) Distribution {
-	d := distribution(m, nil)
+	d := distribution(m, nil, nil)
 	if g.n == 0 {
 		return d
 	}
@@ -179,9 +179,7 @@ func (g *gaps) distribution(m Metric) Distribution {
 		v := values[i] / 1e3
 		e := single(v, g.n)
 		e.Low, e.High = min(lows[i], v), max(highs[i], v)
-		if w := countWarning(g.n, q); w != "" {
-			e.Warnings = append(e.Warnings, w)
-		}
+		e.Warnings = countWarnings(g.n, float64(g.n), q)
 		if !e.Bounded() {
 			e.Warnings = append(e.Warnings, fmt.Sprintf("%s of the gaps comes from %s, too few for a two-sided interval between requests.",
 				percentile(q), plural(g.requests, "request")))

@@ -17,6 +17,7 @@ var history = []Change{
 		[]string{"output_throughput@2", "total_throughput@2", "request_rate@2", "window@2"}},
 	{3, "Signs, the evidence that the rules look at, stand beside the figures, and intervals beside more of them; no formula changed.", nil},
 	{4, "What the rules about validity find takes the place of a point's warnings, and the rate of the schedule stands beside the one achieved; no formula changed.", nil},
+	{5, "The interval of a quantile within a run allows for requests that are alike because they follow each other, as in a queue; no formula changed.", nil},
 }
 
 // History lists the versions of the definitions, the first one first.

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/inferbook/inferbook/analysis/interval"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -174,10 +173,10 @@ func (c *Collector) Summary() PointSummary {
 			*m.dist(&s) = c.gaps.distribution(m)
 			continue
 		}
-		columns[i] = some(c.column(func(r *request) float64 { return r.latencies[i] }))
-		low, high := interval.Mean(columns[i])
-		*m.dist(&s) = distribution(m, columns[i])
-		m.dist(&s).MeanLow, m.dist(&s).MeanHigh = low, high
+		values := c.latencies(i)
+		columns[i] = slices.Clone(values)
+		slices.Sort(columns[i])
+		*m.dist(&s) = distribution(m, values, columns[i])
 	}
 	s.WallClock, s.MeasuredClock = c.all.length(), c.measured.length()
 	s.ErrorRate = ratio(float64(s.Sent-s.OK), float64(s.Sent))

@@ -1,9 +1,11 @@
 package analysis
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
+	"github.com/inferbook/inferbook/analysis/interval"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -27,20 +29,25 @@ func halfWidth(e Estimate) float64 {
 	return ratio((e.High-e.Low)/2, e.Value)
 }
 
+// leastAlike is the least number of requests that show whether those that follow each other are alike.
+const leastAlike = 30
+
 // lookAgain is the growth in samples after which [Narrowing] looks again.
 const lookAgain = 1.1
 
 // Narrowing watches, while a point runs, how well one figure is known.
 //
-// It looks whenever there are a tenth more samples than at the last look, which
-// costs little and is seldom enough. It takes the plain interval each time. A rule
-// that stops at the first narrow interval prefers those that are narrow by chance,
-// so the interval at which it stops covers the truth in somewhat fewer than 95 % of
-// the runs; a point that ended so warns of it. It is not safe for concurrent use.
+// It looks at the samples so far as a summary of them does, in the order in which they were
+// sent, whenever there are a tenth more than at the last look, which costs little and is
+// seldom enough. It takes the plain interval each time. A rule that stops at the first
+// narrow interval prefers those that are narrow by chance, so the interval at which it
+// stops covers the truth in somewhat fewer than 95 % of the runs. A point that ended so
+// warns of it, and says where its own figure, which has the requests that were in flight
+// then, is less precise. It is not safe for concurrent use.
 type Narrowing struct {
 	precision experiment.Precision
 	of        func(*experiment.Sample) (float64, bool)
-	values    []float64
+	values    []timed
 	next      int // samples at which to look
 	half      float64
 }
@@ -50,7 +57,7 @@ type Narrowing struct {
 func NewNarrowing(p experiment.Precision) *Narrowing {
 	n := &Narrowing{precision: p, half: math.NaN()}
 	if m, ok := MetricByName(p.Metric); ok && p.Quantile > 0 && p.Quantile < 1 {
-		n.of, n.next = m.Of, minCount(p.Quantile)
+		n.of, n.next = m.Of, max(interval.LeastCount(p.Quantile), leastAlike)
 	}
 	return n
 }
@@ -64,12 +71,28 @@ func (n *Narrowing) Add(s *experiment.Sample) {
 	if !ok {
 		return
 	}
-	n.values = append(n.values, v)
+	n.values = append(n.values, timed{s.Sent, s.Seq, v})
 	if len(n.values) >= n.next {
-		slices.Sort(n.values)
-		n.half = halfWidth(QuantileOf(n.values, n.precision.Quantile))
+		n.half = halfWidth(n.estimate())
 		n.next = int(math.Ceil(lookAgain * float64(n.next)))
 	}
+}
+
+// timed is the value of one sample, with what puts it in the order of sending.
+type timed struct {
+	sent  experiment.Instant
+	seq   int
+	value float64
+}
+
+// estimate is what a summary of the samples so far says of the figure.
+func (n *Narrowing) estimate() Estimate {
+	slices.SortFunc(n.values, func(a, b timed) int { return cmp.Or(cmp.Compare(a.sent, b.sent), cmp.Compare(a.seq, b.seq)) })
+	values := make([]float64, len(n.values))
+	for i, v := range n.values {
+		values[i] = v.value
+	}
+	return quantileOver(values, slices.Sorted(slices.Values(values)), n.precision.Quantile)
 }
 
 // Reached reports whether the figure was as well known as asked at the last look.

@@ -85,7 +85,7 @@ func TestNarrowingCovers(t *testing.T) {
 				break
 			}
 		}
-		e := QuantileOf(n.values, 0.5)
+		e := n.estimate()
 		if truth := 1000 * math.Ln2; e.Low <= truth && truth <= e.High {
 			covered++
 		}

@@ -3,10 +3,13 @@ package analysis
 import (
 	"fmt"
 	"math"
-	"slices"
 	"sort"
+	"strconv"
+	"strings"
 
 	"gonum.org/v1/gonum/stat/distuv"
+
+	"github.com/inferbook/inferbook/analysis/interval"
 )
 
 // tail is what each side of a 95 % interval may miss.
@@ -17,7 +20,8 @@ const tail = 0.025
 const beyond = 10
 
 // QuantileOf estimates the q-quantile (0 < q < 1) of a population from a sorted
-// sample of it.
+// sample of it, each observation of which is independent of the others. Requests to
+// one server are not: [Distribution] has their quantiles.
 //
 // Value is the linear interpolation between the order statistics around
 // (n−1)·q: type 7 of Hyndman and Fan (1996), numpy's default, and so the value
@@ -37,8 +41,20 @@ func QuantileOf(sorted []float64, q float64) Estimate {
 	e := single(interpolate(sorted, q), n)
 	e.Low, e.High = orderInterval(sorted, q)
 	e.Low, e.High = min(e.Low, e.Value), max(e.High, e.Value)
-	if w := countWarning(n, q); w != "" {
-		e.Warnings = []string{w}
+	e.Warnings = countWarnings(n, float64(n), q)
+	return e
+}
+
+// quantileOver is [QuantileOf] for values in the order of time, each of which may depend on
+// those before it; sorted has the same in ascending order. Where those that follow each other are alike, the
+// interval is that of [interval.Quantile], at the count of independent values that they are worth, and no narrower than that of
+// QuantileOf. Where they are not alike, and where they are too few to show it (under 30), it is QuantileOf's.
+func quantileOver(values, sorted []float64, q float64) Estimate {
+	e := QuantileOf(sorted, q)
+	low, high, worth := interval.Quantile(values, sorted, q)
+	if worth < float64(e.N) {
+		e.Low, e.High = min(e.Low, low), max(e.High, high)
+		e.Warnings = countWarnings(e.N, worth, q)
 	}
 	return e
 }
@@ -82,46 +98,44 @@ func intervalRanks(n int, q float64) (l, u int) {
 	return l, u
 }
 
-// minCount is the least n for which both sides of the interval are finite: the
-// largest observation must lie above the quantile, and the smallest below it,
-// except with probability 2.5 %.
-func minCount(q float64) int {
-	return int(math.Ceil(math.Log(tail) / math.Log(max(q, 1-q))))
-}
-
 // shownCount is the least n that leaves ten observations beyond the quantile.
 func shownCount(q float64) int {
 	// The small subtraction keeps 10/(1−0.95) at 200 in spite of binary fractions.
 	return int(math.Ceil(beyond/min(q, 1-q) - 1e-6))
 }
 
-// countWarning says what n does not support; "" where it supports all.
-func countWarning(n int, q float64) string {
-	p := percentile(q)
-	switch {
-	case n < minCount(q):
-		return fmt.Sprintf("%s needs n ≥ %d for a two-sided interval, and n ≥ %d for ten observations beyond it; this has %d.",
-			p, minCount(q), shownCount(q), n)
-	case n < shownCount(q):
-		return fmt.Sprintf("%s needs n ≥ %d for ten observations beyond it; this has %d.", p, shownCount(q), n)
-	default:
-		return ""
+// countWarnings says what n observations, worth so many independent ones, do not support; nil where they support all.
+func countWarnings(n int, worth, q float64) []string {
+	var needs []string
+	has := strconv.Itoa(n)
+	if least := interval.LeastCount(q); worth < float64(least) {
+		needs = append(needs, fmt.Sprintf("n ≥ %d for a two-sided interval", least))
+		if worth < float64(n) {
+			has = fmt.Sprintf("%d requests, worth %d independent ones", n, int(worth))
+		}
 	}
+	if n < shownCount(q) {
+		needs = append(needs, fmt.Sprintf("n ≥ %d for ten observations beyond it", shownCount(q)))
+	}
+	if needs == nil {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s needs %s; this has %s.", percentile(q), strings.Join(needs, ", and "), has)}
 }
 
 // percentile names a quantile: p95, p99.9.
 func percentile(q float64) string { return fmt.Sprintf("p%g", math.Round(q*1e8)/1e6) }
 
-// distribution describes values under a metric. It sorts them.
-func distribution(m Metric, values []float64) Distribution {
-	slices.Sort(values)
+// distribution describes values under a metric, in the order of time; sorted has the same in ascending order.
+func distribution(m Metric, values, sorted []float64) Distribution {
 	nan := math.NaN()
-	d := Distribution{Metric: m.ID(), Unit: m.Unit, N: len(values), Mean: nan, MeanLow: nan, MeanHigh: nan, Min: nan, Max: nan}
+	d := Distribution{Metric: m.ID(), Unit: m.Unit, N: len(values), Mean: nan, Min: nan, Max: nan}
 	if len(values) > 0 {
-		d.Mean, d.Min, d.Max = mean(values), values[0], values[len(values)-1]
+		d.Mean, d.Min, d.Max = mean(sorted), sorted[0], sorted[len(sorted)-1]
 	}
+	d.MeanLow, d.MeanHigh = interval.Mean(values)
 	for i, q := range shownQuantiles {
-		*d.quantile(i) = QuantileOf(values, q)
+		*d.quantile(i) = quantileOver(values, sorted, q)
 	}
 	return d
 }

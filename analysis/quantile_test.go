@@ -3,12 +3,16 @@ package analysis
 import (
 	"math"
 	"math/rand/v2"
+	"runtime/debug"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
+
+	"github.com/inferbook/inferbook/analysis/interval"
 )
 
 func TestQuantileOf(t *testing.T) {
@@ -66,7 +70,7 @@ func TestLeastCounts(t *testing.T) {
 		q            float64
 		bound, shown int
 	}{{0.5, 6, 20}, {0.9, 36, 100}, {0.95, 72, 200}, {0.99, 368, 1000}, {0.999, 3688, 10000}} {
-		if got := minCount(tt.q); got != tt.bound {
+		if got := interval.LeastCount(tt.q); got != tt.bound {
 			t.Errorf("a two-sided interval of %s needs %d, want %d", percentile(tt.q), got, tt.bound)
 		}
 		if got := shownCount(tt.q); got != tt.shown {
@@ -116,7 +120,7 @@ func TestQuantileLiesInItsInterval(t *testing.T) {
 		if e.Value < e.Low || e.Value > e.High || e.Value < xs[0] || e.Value > xs[len(xs)-1] {
 			t.Errorf("%v is outside [%v, %v]", e.Value, e.Low, e.High)
 		}
-		if len(xs) >= minCount(q) != e.Bounded() {
+		if len(xs) >= interval.LeastCount(q) != e.Bounded() {
 			t.Errorf("n = %d, bounded %v", len(xs), e.Bounded())
 		}
 	})
@@ -146,4 +150,78 @@ func TestCoverage(t *testing.T) {
 			t.Errorf("%s of %d: the interval holds the truth in %.1f %% of %d runs", percentile(tt.q), tt.n, 100*share, runs)
 		}
 	}
+}
+
+// What follows each other in a queue is worth less than its number; what is drawn one by one, or
+// is too short to show a memory, has the exact interval: nine times in ten, and this is one of the nine.
+func TestQuantileOver(t *testing.T) {
+	_, samples := queue(0.8, 400, 4, 1)
+	waits := make([]float64, len(samples))
+	for i := range samples {
+		waits[i], _ = ttft(&samples[i])
+	}
+	shuffled := slices.Clone(waits)
+	rand.New(rand.NewPCG(2, 1)).Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	for _, tt := range []struct {
+		name   string
+		values []float64
+		wider  bool
+		says   string
+	}{
+		{"a queue in its order", waits, true, "p95 needs n ≥ 72 for a two-sided interval; this has 400 requests, worth "},
+		{"the same in any order", shuffled, false, ""},
+		{"the first 29 of the queue", waits[:29], false, "p95 needs n ≥ 72 for a two-sided interval, and n ≥ 200 for ten observations beyond it; this has 29."},
+		{"nothing", nil, false, "There is no observation"},
+	} {
+		sorted := slices.Sorted(slices.Values(tt.values))
+		got, exact := quantileOver(tt.values, sorted, 0.95), QuantileOf(sorted, 0.95)
+		if wider := got.Low < exact.Low && got.High > exact.High; wider != tt.wider || !tt.wider && !cmp.Equal(got, exact, cmpopts.EquateNaNs()) {
+			t.Errorf("%s: [%v, %v], and [%v, %v] as if independent", tt.name, got.Low, got.High, exact.Low, exact.High)
+		}
+		if said := strings.Join(got.Warnings, " "); !strings.HasPrefix(said, tt.says) || (said == "") != (tt.says == "") {
+			t.Errorf("%s: it says %q, want %q", tt.name, said, tt.says)
+		}
+	}
+}
+
+// A server that is busy half of the time makes requests wait for those before them, so that long waits come together. Its
+// time to first token, the wait and the service, is exponential with a mean of 2 s. The interval covers its
+// quantiles about as often as it says, where one that takes requests for independent covers p95 half as often.
+func TestCoverageOfAQueue(t *testing.T) {
+	if racing() {
+		t.Skip("it takes a minute under the race detector, and has nothing that races")
+	}
+	const runs, requests = 600, 2000
+	inside, naive := map[float64]int{}, map[float64]int{}
+	for seed := range uint64(runs) {
+		p, samples := queue(0.5, requests, seed+1, 1)
+		s := collect(p, samples...)
+		values := make([]float64, requests)
+		for i := range samples {
+			values[i], _ = ttft(&samples[i])
+		}
+		slices.Sort(values)
+		for q, e := range map[float64]Estimate{0.50: s.TTFT.P50, 0.95: s.TTFT.P95} {
+			truth := -2000 * math.Log(1-q)
+			if e.Low <= truth && truth <= e.High {
+				inside[q]++
+			}
+			if e := QuantileOf(values, q); e.Low <= truth && truth <= e.High {
+				naive[q]++
+			}
+		}
+	}
+	for _, q := range []float64{0.50, 0.95} {
+		share, plain := float64(inside[q])/runs, float64(naive[q])/runs
+		t.Logf("%s: the interval holds the truth in %.1f %% of %d runs, and as if requests were independent in %.1f %%", percentile(q), 100*share, runs, 100*plain)
+		if share < 0.90 || share > 0.97 || plain > 0.75 {
+			t.Errorf("%s: %.1f %%, and as if requests were independent %.1f %%", percentile(q), 100*share, 100*plain)
+		}
+	}
+}
+
+// racing reports whether the test runs under the race detector.
+func racing() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }

@@ -109,7 +109,7 @@ func (c *Collector) judge(s *PointSummary, columns [][]float64) {
 			a.Share, a.Value = s.GoodShare, shareOf(c.service.all, s.Sent)
 		case o.Quantile > 0:
 			i := slices.IndexFunc(sampleMetrics, func(m Metric) bool { return m.Name == o.Metric })
-			a.Value = QuantileOf(columns[i], o.Quantile)
+			a.Value = quantileOver(c.latencies(i), columns[i], o.Quantile)
 		}
 		s.Attainment = append(s.Attainment, a)
 	}

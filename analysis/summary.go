@@ -8,7 +8,7 @@ import (
 
 // DefinitionVersion numbers the set of definitions that a [PointSummary] was
 // computed with. A cached summary of another version is computed again.
-const DefinitionVersion = 4
+const DefinitionVersion = 5
 
 // PointSummary is everything computed from the samples of one point. Latencies
 // are in milliseconds and come from measured samples with the outcome ok, also

@@ -11,7 +11,7 @@ import (
 )
 
 // slicesOfWindow is into how many equal parts the window of a point is cut to see how its
-// throughput varies: two for each of the ten batches that its interval rests on.
+// throughput varies: as many as the batches that [interval.MeanRatio] looks at, so that each part is one.
 const slicesOfWindow = 40
 
 // withinRuns compares a figure of one run each by what varies within them. It reports
@@ -36,12 +36,10 @@ func (f Figure) bothSeries(a, b Level) (sa, sb []float64, ok bool, err error) {
 	return sa, sb, err == nil && len(sa) > 0 && len(sb) > 0, err
 }
 
-// ratioOf compares the series of one run each. It may sort them.
+// ratioOf compares the series of one run each.
 func (f Figure) ratioOf(sa, sb []float64) interval.Ratio {
 	if f.Quantile > 0 {
-		slices.Sort(sa)
-		slices.Sort(sb)
-		return interval.QuantileRatio(sa, sb, f.Quantile)
+		return interval.SeriesQuantileRatio(sa, sb, f.Quantile)
 	}
 	return interval.MeanRatio(sa, sb)
 }

@@ -183,6 +183,11 @@ var runDefects = []defect{
 		"I13 error: Of the class rare: 8 of 20 measured requests failed, 40 % (8 ran into a time limit): the latencies are those of the survivors."}, ""},
 	{"ended since it was precise", loop, ofPoint(func(p *experiment.Point) { p.Ended = experiment.EndPrecise }), []string{
 		"V02 note: The point ended once the figure asked for was reached, after looking whenever there were a tenth more samples: a rule that stops at the first narrow interval makes intervals look a little narrower than they are."}, ""},
+	{"ended since it was precise, which its last requests undid", shaped(func(i int) (ttft, tpot float64) { return 50 + float64(i*619%1000)/100, 10 }), func(c *subject) {
+		c.exp.Spec.Until = experiment.Precision{Metric: "ttft", Quantile: 0.5, Share: 1e-6}
+		ofPoint(func(p *experiment.Point) { p.Ended = experiment.EndPrecise })(c)
+	}, []string{
+		"V02 note: The point ended once ttft.p50 ±0.0001% was reached, after looking whenever there were a tenth more samples: a rule that stops at the first narrow interval makes intervals look a little narrower than they are. With the requests that were in flight then, the figure is known to ±0.573 %."}, ""},
 	{"ended by errors", loop, ofPoint(func(p *experiment.Point) { p.Ended = experiment.EndErrors }), []string{"V02 warning: The point was ended early by the limit on failed requests."}, ""},
 	{"ended by cost", loop, ofPoint(func(p *experiment.Point) { p.Ended = experiment.EndCost }), []string{"V02 warning: The point was ended early by the limit on cost."}, ""},
 	{"interrupted in a point", loop, func(c *subject) { c.point.Status, c.exp.Status = experiment.Interrupted, experiment.Interrupted }, []string{

@@ -130,6 +130,18 @@ func seeStopped(l *look) {
 	}
 }
 
+// lost says where the requests that were in flight when a point ended for its precision have made the figure less precise.
+func lost(asked experiment.Precision, s *analysis.PointSummary) string {
+	switch reached, half := analysis.Precise(asked, s); {
+	case reached || math.IsNaN(half):
+		return ""
+	case math.IsInf(half, 0):
+		return " With the requests that were in flight then, the figure has no two-sided interval."
+	default:
+		return fmt.Sprintf(" With the requests that were in flight then, the figure is known to ±%.3g %%.", 100*half)
+	}
+}
+
 func seeEnd(l *look, s *analysis.PointSummary) sight {
 	const until = "the point holds what had been measured until then."
 	switch s.Point.Ended {
@@ -141,7 +153,7 @@ func seeEnd(l *look, s *analysis.PointSummary) sight {
 			asked = p.String()
 		}
 		return fired(1, "The point ended once %s was reached, after looking whenever there were a tenth more samples: "+
-			"a rule that stops at the first narrow interval makes intervals look a little narrower than they are.", asked).as(Note)
+			"a rule that stops at the first narrow interval makes intervals look a little narrower than they are.%s", asked, lost(l.spec().Until, s)).as(Note)
 	case experiment.EndErrors:
 		return fired(1, "The point was ended early by the limit on failed requests.")
 	case experiment.EndCost:

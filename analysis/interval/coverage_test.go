@@ -37,7 +37,11 @@ func mean(d draw, n int) func(r *rand.Rand) (low, high float64) {
 }
 
 func serial(d draw, n int, q float64) func(r *rand.Rand) (low, high float64) {
-	return func(r *rand.Rand) (low, high float64) { return interval.Quantile(d(r, n), q) }
+	return func(r *rand.Rand) (low, high float64) {
+		values := d(r, n)
+		low, high, _ = interval.Quantile(values, sorted(slices.Clone(values)), q)
+		return low, high
+	}
 }
 
 func quantile(n int, q float64) func(r *rand.Rand) (low, high float64) {
@@ -123,6 +127,12 @@ var singles = []row{
 	{"p50, lognormal, φ=0.5, n=500", 1, serial(correlated(0.5), 500, 0.50), usual},
 	{"p95, lognormal, φ=0.5, n=500", math.Exp(0.5 * distuv.UnitNormal.Quantile(0.95)), serial(correlated(0.5), 500, 0.95), usual},
 	{"p95, lognormal, φ=0.8, n=2000", math.Exp(0.5 * distuv.UnitNormal.Quantile(0.95)), serial(correlated(0.8), 2000, 0.95), usual},
+	{"p50, independent, n=400", 1, serial(lognormal(1), 400, 0.50), usual},
+	{"p95, independent, n=400", math.Exp(distuv.UnitNormal.Quantile(0.95)), serial(lognormal(1), 400, 0.95), conservative},
+	{"p95, lognormal, φ=0.1, n=1000", math.Exp(0.5 * distuv.UnitNormal.Quantile(0.95)), serial(correlated(0.1), 1000, 0.95), usual},
+	{"p95, lognormal, φ=0.3, n=200", math.Exp(0.5 * distuv.UnitNormal.Quantile(0.95)), serial(correlated(0.3), 200, 0.95), conservative},
+	{"p95, lognormal, noise over φ=0.98, n=2000", math.Exp(0.5 * distuv.UnitNormal.Quantile(0.95)), serial(swell, 2000, 0.95), [2]float64{0.91, 0.97}},
+	{"p95, queue at load 0.5, n=500", math.Log(0.5/0.05) / 0.5, serial(waits(0.5), 500, 0.95), [2]float64{0.88, 0.97}},
 	{"p95, queue at load 0.5, n=2000", math.Log(0.5/0.05) / 0.5, serial(waits(0.5), 2000, 0.95), [2]float64{0.90, 0.97}},
 
 	// the line of a curve: y = 20 + 0.5·x, of which α/β is 40
@@ -133,12 +143,6 @@ var singles = []row{
 // ratios are of two sides.
 var ratios = []row{
 	// ratios of one run each
-	{"ratio of p50, n=300 and 300", 1.2, func(r *rand.Rand) (low, high float64) {
-		return bounds(interval.QuantileRatio(sorted(lognormal(1)(r, 300)), sorted(times(lognormal(1)(r, 300), 1.2)), 0.5))
-	}, usual},
-	{"ratio of p95, n=400 and 600", 1.2, func(r *rand.Rand) (low, high float64) {
-		return bounds(interval.QuantileRatio(sorted(lognormal(1)(r, 400)), sorted(times(lognormal(1)(r, 600), 1.2)), 0.95))
-	}, usual},
 	{"ratio of means, AR(1) φ=0.5, n=500", 1.2, func(r *rand.Rand) (low, high float64) {
 		return bounds(interval.MeanRatio(autoregression(0.5)(r, 500), times(autoregression(0.5)(r, 500), 1.2)))
 	}, usual},
@@ -148,6 +152,12 @@ var ratios = []row{
 	{"ratio of means, queue at load 0.5, n=1000", 1.2, func(r *rand.Rand) (low, high float64) {
 		return bounds(interval.MeanRatio(waits(0.5)(r, 1000), times(waits(0.5)(r, 1000), 1.2)))
 	}, usual},
+	{"ratio of p50, independent, n=300", 1.2, func(r *rand.Rand) (low, high float64) {
+		return bounds(interval.SeriesQuantileRatio(lognormal(1)(r, 300), times(lognormal(1)(r, 300), 1.2), 0.5))
+	}, conservative},
+	{"ratio of p95, independent, n=400 and 600", 1.2, func(r *rand.Rand) (low, high float64) {
+		return bounds(interval.SeriesQuantileRatio(lognormal(1)(r, 400), times(lognormal(1)(r, 600), 1.2), 0.95))
+	}, conservative},
 	{"ratio of p95, lognormal, φ=0.5, n=500", 1.2, func(r *rand.Rand) (low, high float64) {
 		return bounds(interval.SeriesQuantileRatio(correlated(0.5)(r, 500), times(correlated(0.5)(r, 500), 1.2), 0.95))
 	}, conservative},
@@ -162,27 +172,7 @@ var ratios = []row{
 	{"ratio over repeats, 5 a side, spread 2 and 4 %", 1.05, func(r *rand.Rand) (low, high float64) {
 		return bounds(interval.RepeatsRatio(lognormal(0.02)(r, 5), times(lognormal(0.04)(r, 5), 1.05)))
 	}, usual},
-	{"ratio of p50, 5 runs a side of 100, runs spread 10 %", 1.2, func(r *rand.Rand) (low, high float64) {
-		return bounds(interval.NestedRatio(runs(r, 5, 100, 0.1, 1), runs(r, 5, 100, 0.1, 1.2), p50))
-	}, usual},
-	{"ratio of p50, 5 runs a side of 100 that do not differ", 1.2, func(r *rand.Rand) (low, high float64) {
-		return bounds(interval.NestedRatio(runs(r, 5, 100, 0, 1), runs(r, 5, 100, 0, 1.2), p50))
-	}, conservative}, // the wider of two intervals
-	{"ratio of p50, 1 run a side of 500, φ=0.5", 1.2, func(r *rand.Rand) (low, high float64) {
-		return bounds(interval.NestedRatio(runs(r, 1, 500, 0, 1), runs(r, 1, 500, 0, 1.2), p50))
-	}, usual},
 }
-
-// runs are k runs of n requests each, each run off by its own factor.
-func runs(r *rand.Rand, k, n int, between, factor float64) [][]float64 {
-	out := make([][]float64, k)
-	for i := range out {
-		out[i] = times(correlated(0.5)(r, n), factor*math.Exp(between*r.NormFloat64()))
-	}
-	return out
-}
-
-func p50(sorted []float64) float64 { return sorted[len(sorted)/2] }
 
 // line fits levels of load from 1 to 128 with normal errors.
 func line(r *rand.Rand) interval.Line {

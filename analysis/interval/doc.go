@@ -5,8 +5,7 @@
 //
 //   - a bound is worth what it covers, so each method here is held against synthetic
 //     samples whose truth is known, and the share of them that it covers is a test;
-//   - the same samples have the same interval every time: what is random is seeded from
-//     the counts alone;
+//   - the same samples have the same interval every time: nothing is drawn by chance;
 //   - a bound that a count cannot support is infinite, with a sentence that says what count
 //     would, and what is not known is NaN;
 //   - a difference is called where its interval leaves out "none" and the p-value agrees.
@@ -17,8 +16,6 @@
 //	one run                [Mean]            [Quantile]
 //	one run against one    [MeanRatio]       [SeriesQuantileRatio]
 //	repeats                [RepeatsRatio]    [RepeatsRatio] of each repeat's quantile
-//	two or three runs                        [NestedRatio]
-//	independent values                       [QuantileRatio]
 //	points of a curve      [Fit]
 //
 // [Holm] corrects the p-values of several.

@@ -17,6 +17,8 @@ type estimate struct {
 // limits gives the t interval that misses with probability tail on each side.
 func (e estimate) limits(tail float64) (low, high float64) {
 	switch {
+	case math.IsNaN(e.err): // looking for the quantile of a t that is none takes a million steps
+		return e.err, e.err
 	case math.IsInf(e.err, 1):
 		return math.Inf(-1), math.Inf(1)
 	case e.err == 0:

@@ -106,55 +106,6 @@ func TestLeastCount(t *testing.T) {
 	}
 }
 
-func TestQuantileRatioSaysWhatACountSupports(t *testing.T) {
-	many, few := sorted(lognormal(1)(random(), 1000)), sorted(lognormal(1)(random(), 50))
-	for _, tt := range []struct {
-		name               string
-		a, b               []float64
-		q                  float64
-		value, low, high   bool // whether each is finite
-		warning            string
-		distinguishable, p bool // p is whether there is one
-	}{
-		{"enough", many, many, 0.99, true, true, true, "", false, true},
-		{"too few on both sides", few, few, 0.99, true, false, false, "p99 needs n ≥ 368 for a two-sided interval; this has 50.", false, false},
-		// nothing of fifty is known to lie above their p99, but much below it
-		{"too few on the second", many, few, 0.99, true, true, false, "this has 1000 and 50.", false, true},
-		{"too few on the first", few, many, 0.99, true, false, true, "this has 50 and 1000.", false, true},
-		// fifty values three times as large are larger, however much
-		{"too few, and far above", many, times(slices.Clone(few), 30), 0.99, true, true, false, "p99 needs", true, true},
-		{"low quantiles need as many", few, few, 0.01, true, false, false, "p1 needs n ≥ 368", false, false},
-		{"nothing", nil, many, 0.5, false, false, false, "A side has no value", false, false},
-		{"zeros in the first", []float64{0, 0, 0, 0, 0, 0, 1}, many, 0.5, false, false, false, "The first side's p50 is 0", false, false},
-	} {
-		r := interval.QuantileRatio(tt.a, tt.b, tt.q)
-		known := func(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
-		if known(r.Value) != tt.value || known(r.Low) != tt.low || known(r.High) != tt.high || known(r.P) != tt.p {
-			t.Errorf("%s: %v", tt.name, numbers(r))
-		}
-		check(t, tt.name, r, numbers(r), tt.warning)
-		if r.Distinguishable() != tt.distinguishable {
-			t.Errorf("%s: distinguishable is %v at %v", tt.name, r.Distinguishable(), numbers(r))
-		}
-	}
-}
-
-// What is drawn by chance is drawn alike each time.
-func TestTheSameSamplesHaveTheSameInterval(t *testing.T) {
-	a, b := waits(0.5)(random(), 300), sorted(lognormal(1)(random(), 400))
-	for name, ratio := range map[string]func() interval.Ratio{
-		"quantiles": func() interval.Ratio { return interval.QuantileRatio(b, b, 0.9) },
-		"nested": func() interval.Ratio {
-			return interval.NestedRatio([][]float64{b, b}, [][]float64{b, b}, p50)
-		},
-		"means": func() interval.Ratio { return interval.MeanRatio(a, b) },
-	} {
-		if one, two := ratio(), ratio(); numbers(one) != numbers(two) {
-			t.Errorf("%s: %v, and then %v", name, numbers(one), numbers(two))
-		}
-	}
-}
-
 // The sides of a comparison can be swapped, and units be changed.
 func TestRatiosTurnOver(t *testing.T) {
 	if racing() {
@@ -250,25 +201,6 @@ func TestSeriesQuantileRatioSaysWhatACountIsWorth(t *testing.T) {
 	}
 }
 
-func TestNestedRatioOfFewRuns(t *testing.T) {
-	run := lognormal(0.1)(random(), 200)
-	other := times(lognormal(0.1)(random(), 200), 2)
-	one := interval.NestedRatio([][]float64{run}, [][]float64{other}, p50)
-	if !one.Distinguishable() || math.Abs(one.Value-2) > 1e-9 {
-		t.Errorf("one run a side, twice as much: %v", numbers(one))
-	}
-	check(t, "one run a side", one, numbers(one), "takes 2 runs a side to see; this has 1.")
-	// Runs that are copies of each other agree to the digit, but their requests do not.
-	copies := interval.NestedRatio([][]float64{run, run, run}, [][]float64{other, other, other}, p50)
-	if copies.High-copies.Low < (one.High-one.Low)/2 {
-		t.Errorf("three copies have the interval %v, and one %v", numbers(copies), numbers(one))
-	}
-	unknown := [4]float64{nan, nan, nan, nan}
-	check(t, "no run", interval.NestedRatio(nil, [][]float64{run}, p50), unknown, "A side has no run")
-	check(t, "an empty run", interval.NestedRatio([][]float64{{}}, [][]float64{run}, p50), unknown, "A run has no value")
-	check(t, "a figure of 0", interval.NestedRatio([][]float64{{0, 0}}, [][]float64{run}, p50), unknown, "not above 0")
-}
-
 func TestHolm(t *testing.T) {
 	for _, tt := range []struct{ p, want []float64 }{
 		{[]float64{0.01, 0.04, 0.03}, []float64{0.03, 0.06, 0.06}}, // 3·0.01; 2·0.03; 0.04 is no less than the one before
@@ -353,15 +285,14 @@ func TestRatioInJSON(t *testing.T) {
 
 func BenchmarkIntervals(b *testing.B) {
 	const n = 1_000_000
-	series, ordered := waits(0.5)(random(), n), sorted(lognormal(1)(random(), n))
+	series := waits(0.5)(random(), n)
+	ordered := sorted(slices.Clone(series))
 	shifted := autoregression(0.8)(random(), n)
 	for name, f := range map[string]func(){
 		"mean of a million":                     func() { interval.Mean(series) },
 		"ratio of means of a million":           func() { interval.MeanRatio(series, shifted) },
-		"ratio of p95 of a million":             func() { interval.QuantileRatio(ordered, ordered, 0.95) },
 		"ratio of p95 of a series of a million": func() { interval.SeriesQuantileRatio(series, shifted, 0.95) },
-		"nested ratio of 10 runs of 1000":       func() { interval.NestedRatio(split(shifted, 10), split(shifted[n/2:], 10), p50) },
-		"nested ratio of a million":             func() { interval.NestedRatio([][]float64{series}, [][]float64{shifted}, p50) },
+		"p95 of a series of a million":          func() { interval.Quantile(series, ordered, 0.95) },
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
@@ -369,13 +300,4 @@ func BenchmarkIntervals(b *testing.B) {
 			}
 		})
 	}
-}
-
-// split takes runs of a thousand values.
-func split(values []float64, runs int) [][]float64 {
-	out := make([][]float64, runs)
-	for i := range out {
-		out[i] = values[1000*i : 1000*(i+1)]
-	}
-	return out
 }

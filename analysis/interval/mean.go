@@ -15,6 +15,9 @@ const (
 	// memoryMost keeps a series that may have no mean at all from having a variance without bound,
 	// and memoryLeast one that alternates from having next to none.
 	memoryMost, memoryLeast = 0.97, -0.5
+	// memoryShows is the one-sided 10 % point of what has the standard normal distribution. Where a memory is too slight to
+	// show, an interval that leaves it out covers almost as much.
+	memoryShows = 1.28
 )
 
 // Mean bounds the mean of what a time-ordered series was taken from, such as latencies in the
@@ -40,7 +43,7 @@ func correlated(values []float64) estimate {
 	if len(values) < leastMean || math.IsNaN(e.value) {
 		return e
 	}
-	size := max(1, len(values)/batchesWanted)
+	size := batchSize(len(values))
 	batches := batched(values, size)
 	n, m := float64(len(batches)), mean(batches)
 	v := variance(batches, m)
@@ -57,6 +60,21 @@ func correlated(values []float64) estimate {
 	e.df = max(1, n/(1+2*(1+rho)/(1-rho)))
 	e.skew = skewness(batches, m) / (6 * math.Sqrt(n))
 	return e
+}
+
+// batchSize is how many of n values make a batch.
+func batchSize(n int) int { return max(1, n/batchesWanted) }
+
+// remembers reports whether values that follow each other are alike by more than chance. A short memory shows in the values and
+// a long one, under much that is of the moment, in batches of them, so the lag-1 autocorrelations at several sizes,
+// each in its standard errors, are added up. Where there is no memory it says so of nine series in ten.
+func remembers(values []float64) bool {
+	sum, sizes := 0.0, 0.0
+	for batches := values; len(batches) >= min(len(values), batchesWanted); batches = batched(batches, 5) {
+		sum += autocorrelation(batches, mean(batches)) * math.Sqrt(float64(len(batches)))
+		sizes++
+	}
+	return sum > memoryShows*math.Sqrt(sizes)
 }
 
 // autocorrelation is that of lag 1, with the bias of a short series taken out.

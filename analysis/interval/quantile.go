@@ -3,98 +3,123 @@ package interval
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
 
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// draws is how many resamples a bootstrap of ratios makes: 100 of 4,000 lie beyond each bound.
-const draws = 4000
-
-// QuantileRatio compares the q-quantiles (0 < q < 1) of two runs, each a sorted sample of independent
-// values. Value is the ratio of type 7 quantiles (Hyndman and Fan 1996). The interval is the
-// bootstrap's by percentiles, without resampling: the k-th smallest of a resample of n is
-// the value of rank ⌊n·U⌋ where U is Beta(k, n−k+1) (Efron 1979, section 3). P is twice the share
-// of resamples on the other side of 1.
+// Quantile bounds the q-quantile (0 < q < 1) of what a time-ordered series was taken from, with
+// 95 % confidence, though each value may depend on those before it. sorted has the same values, the least first.
+// worth is how many independent values bound it as well. Both bounds are NaN under 30 values, where the count is taken as
+// it is, and one is infinite where the series is not worth enough independent values to support it.
 //
-// A bound that a count cannot support, as [LeastCount] has it, is infinite: the largest of a
-// sample bounds its quantile from above only where it is likely to lie beyond it. Where values are not
-// independent, as requests to one server are not, the interval is too narrow: see [SeriesQuantileRatio].
-func QuantileRatio(a, b []float64, q float64) Ratio {
+// Whether a value lies at or under the quantile is a series of ones and zeros, and the error of its mean, as
+// [Mean] tells it, says how many independent values would be worth as much: all of them where neither the ones and zeros nor
+// their batches show a memory. The bounds are the order statistics at the ranks that so many support, as a survey's
+// are (Woodruff 1952, Korn and Graubard 1998).
+func Quantile(values, sorted []float64, q float64) (low, high, worth float64) {
+	s := newSeries(values, sorted, q)
+	low, high = s.limits(tail)
+	return low, high, s.worth(tail)
+}
+
+// SeriesQuantileRatio compares the q-quantiles of two runs, each a series in the order of time, whose intervals are
+// those of [Quantile], combined as in [MeanRatio].
+func SeriesQuantileRatio(a, b []float64, q float64) Ratio {
 	r := unknown(len(a), len(b))
-	r.Method = "bootstrap of quantiles"
+	r.Method = "order statistics at the count that correlated values are worth"
 	if len(a) == 0 || len(b) == 0 {
 		r.Warnings = []string{"A side has no value, so there is nothing to compare."}
 		return r
 	}
-	if base := quantile(a, q); base > 0 {
-		r.Value = quantile(b, q) / base
-	} else {
-		r.Warnings = []string{fmt.Sprintf("The first side's %s is %.4g; it must be above 0 for a ratio.", percentile(q), base)}
+	sa, sb := newSeries(a, slices.Sorted(slices.Values(a)), q), newSeries(b, slices.Sorted(slices.Values(b)), q)
+	if !(sa.value > 0 && sb.value > 0) {
+		r.Warnings = []string{fmt.Sprintf("The %s are %.4g and %.4g; both must be above 0 for a ratio.", percentile(q), sa.value, sb.value)}
 		return r
 	}
-	if min(len(a), len(b)) < LeastCount(q) {
-		r.Warnings = []string{fmt.Sprintf("%s needs n ≥ %d for a two-sided interval; this has %s.",
-			percentile(q), LeastCount(q), sides(len(a), len(b)))}
+	r.Value = sb.value / sa.value
+	if min(len(a), len(b)) < leastMean {
+		r.Warnings = []string{fmt.Sprintf("The interval of a quantile of a series needs n ≥ %d; this has %s.", leastMean, sides(len(a), len(b)))}
+		return r
 	}
-	ratios := resampled(a, b, q)
-	under, over := 1.0, 1.0 // resamples at 1 or on that side of it, and the sample itself
-	for _, v := range ratios {
-		if v <= 1 {
-			under++
-		}
-		if v >= 1 {
-			over++
-		}
+	df := sb.below.minus(sa.below).df
+	sa.below.df, sb.below.df = df, df
+	bounds := func(tail float64) (low, high float64) { return recovered(sa.side(tail), sb.side(tail)) }
+	r.Low, r.High = bounds(tail)
+	if !math.IsInf(r.Low, 0) || !math.IsInf(r.High, 0) {
+		r.P = touching(bounds)
 	}
-	belowA, aboveA := supports(len(a), q)
-	belowB, aboveB := supports(len(b), q)
-	r.Low, r.High = math.Inf(-1), math.Inf(1)
-	if belowB && aboveA {
-		r.Low, r.P = min(r.Value, quantile(ratios, tail)), min(1, 2*under/(draws+1))
-	}
-	if belowA && aboveB {
-		r.High = max(r.Value, quantile(ratios, 1-tail))
-		if p := min(1, 2*over/(draws+1)); !(r.P <= p) {
-			r.P = p
+	if na, nb := int(sa.worth(tail)), int(sb.worth(tail)); min(na, nb) < LeastCount(q) {
+		has := sides(len(a), len(b))
+		if na < len(a) || nb < len(b) {
+			has += fmt.Sprintf(", worth %s independent ones", sides(na, nb))
 		}
+		r.Warnings = []string{fmt.Sprintf("%s needs n ≥ %d for a two-sided interval; this has %s.", percentile(q), LeastCount(q), has)}
 	}
 	return r
 }
 
-// resampled draws the ratio of the q-quantiles of resamples, and sorts them. It is infinite where a's is not above 0.
-func resampled(a, b []float64, q float64) []float64 {
-	src := rand.NewPCG(uint64(len(a)), uint64(len(b)))
-	ra, rb := rank(len(a), q, src), rank(len(b), q, src)
-	out := make([]float64, draws)
-	for i := range out {
-		out[i] = math.Inf(1)
-		if under, over := a[ra()], b[rb()]; under > 0 {
-			out[i] = over / under
-		}
-	}
-	slices.Sort(out)
-	return out
+// series is a time-ordered series with what it says of one quantile.
+type series struct {
+	q, value float64
+	sorted   []float64
+	below    estimate // of the share of values at or under value
+	alike    bool     // whether values that follow each other are
 }
 
-// rank draws the rank, from 0, that the q-quantile of a resample of n has in the sample.
-func rank(n int, q float64, src rand.Source) func() int {
-	k := math.Ceil(q * float64(n))
-	beta := distuv.Beta{Alpha: k, Beta: float64(n) - k + 1, Src: src}
-	return func() int { return min(n-1, int(beta.Rand()*float64(n))) }
+func newSeries(values, sorted []float64, q float64) series {
+	s := series{q: q, value: math.NaN(), sorted: sorted}
+	if len(values) == 0 {
+		return s
+	}
+	s.value = quantile(s.sorted, q)
+	under := make([]float64, len(values))
+	for i, v := range values {
+		if v <= s.value {
+			under[i] = 1
+		}
+	}
+	s.below, s.alike = correlated(under), remembers(under)
+	return s
+}
+
+// worth is the count of independent values that bounds the share as well, and so the quantile: the series'
+// own count at most, and less by the square of Student's t over the normal's where the error is itself uncertain.
+func (s series) worth(tail float64) float64 {
+	n := float64(len(s.sorted))
+	if !s.alike || !(s.below.err > 0) {
+		return n
+	}
+	t := student(s.below.df).Quantile(1-tail) / distuv.UnitNormal.Quantile(1-tail)
+	return min(n, s.q*(1-s.q)/math.Pow(s.below.err*t, 2))
+}
+
+// limits gives the order statistics that miss the quantile with probability tail on each side.
+func (s series) limits(tail float64) (low, high float64) {
+	if len(s.sorted) < leastMean {
+		return math.NaN(), math.NaN()
+	}
+	n := s.worth(tail)
+	k, last := s.q*n, float64(len(s.sorted)-1)
+	low, high = math.Inf(-1), math.Inf(1)
+	if math.Pow(1-s.q, n) <= tail {
+		low = s.sorted[int(math.Floor(last*distuv.Beta{Alpha: k, Beta: n - k + 1}.Quantile(tail)))]
+	}
+	if math.Pow(s.q, n) <= tail {
+		high = s.sorted[int(math.Ceil(last*distuv.Beta{Alpha: k + 1, Beta: n - k}.Quantile(1-tail)))]
+	}
+	return min(low, s.value), max(high, s.value)
+}
+
+func (s series) side(tail float64) side {
+	low, high := s.limits(tail)
+	return side{s.value, low, high}
 }
 
 // LeastCount is the least n for which both sides of the 95 % interval of the q-quantile (0 < q < 1)
 // are finite: 6 for p50, 72 for p95, 368 for p99.
 func LeastCount(q float64) int {
 	return int(math.Ceil(math.Log(tail) / math.Log(max(q, 1-q))))
-}
-
-// supports reports whether some value of n is likely to lie below the q-quantile, and some above it, each
-// except with probability 2.5 %.
-func supports(n int, q float64) (below, above bool) {
-	return float64(n) >= math.Log(tail)/math.Log1p(-q), float64(n) >= math.Log(tail)/math.Log(q)
 }
 
 // percentile names a quantile: p95, p99.9.

@@ -68,6 +68,16 @@ func correlated(phi float64) draw {
 	}
 }
 
+// swell is a lognormal series of median 1 and σ = 0.5, whose long swings are a tenth of its variance, under noise of
+// the moment.
+func swell(r *rand.Rand, n int) []float64 {
+	out := autoregression(0.98)(r, n)
+	for i, x := range out {
+		out[i] = math.Exp(0.5 * (math.Sqrt(0.1*(1-0.98*0.98))*(x-10) + math.Sqrt(0.9)*r.NormFloat64()))
+	}
+	return out
+}
+
 // bins are the counts of a Poisson process, 10 a bin.
 func bins(r *rand.Rand, n int) []float64 {
 	out := make([]float64, n)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -366,11 +367,6 @@ func (p *program) printCaveats(d *compare.Diff) {
 	list = append(list, d.Notes...)
 	for _, l := range d.Levels {
 		list = append(list, l.Notes...)
-		for _, r := range l.Rows {
-			if r.Within { // of repeats the notes tell
-				list = append(list, r.Ratio.Warnings...)
-			}
-		}
 	}
 	list = append(list, lacks(d.Levels)...)
 	if list = unique(list); len(list) == 0 {
@@ -388,9 +384,16 @@ func lacks(levels []compare.LevelDiff) []string {
 	of := map[string][]string{}
 	for _, l := range levels {
 		for _, r := range l.Rows {
+			var lacking []string
+			if r.Within { // of repeats the notes tell
+				lacking = slices.Clone(r.Ratio.Warnings)
+			}
 			if r.Why != "" {
-				whys = append(whys, r.Why)
-				of[r.Why] = append(of[r.Why], r.Figure.String())
+				lacking = append(lacking, r.Why)
+			}
+			for _, why := range lacking {
+				whys = append(whys, why)
+				of[why] = append(of[why], r.Figure.String())
 			}
 		}
 	}

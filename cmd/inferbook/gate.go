@@ -226,8 +226,11 @@ func gateRow(l compare.LevelDiff, r compare.Ruling) []string {
 // changeText writes a ratio to the baseline and its interval as changes: "+7.2 % [+3.1, +11]".
 func changeText(r compare.Ruling) string {
 	change := func(ratio float64) string {
-		if math.IsInf(ratio, 0) {
+		switch {
+		case math.IsInf(ratio, 1):
 			return "∞"
+		case math.IsInf(ratio, -1):
+			return "−∞"
 		}
 		text := fmt.Sprintf("%+.3g", 100*(ratio-1))
 		if ratio > 11 {

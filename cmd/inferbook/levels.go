@@ -178,5 +178,5 @@ func legend(repeats int, all bool) string {
 	case repeats > 1:
 		return fmt.Sprintf("(min–max) over %d repeats; a 95 %% interval needs %d", repeats, analysis.RepeatsForInterval)
 	}
-	return "[95 %]: where the true p95 lies with 95 % confidence, from the ranks of this run's requests; ∞ = too few requests to bound that side"
+	return "[95 %]: where the true p95 lies with 95 % confidence, by this run's requests, those that wait for each other counting for less; ∞ = too few to bound that side"
 }

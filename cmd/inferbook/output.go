@@ -222,8 +222,11 @@ func between(least, most, value string) string {
 }
 
 func bound(v float64, unit func(float64) string) string {
-	if math.IsInf(v, 0) {
+	switch {
+	case math.IsInf(v, 1):
 		return "∞"
+	case math.IsInf(v, -1):
+		return "−∞"
 	}
 	return unit(v)
 }
