@@ -46,7 +46,8 @@ func (l *LevelPhysics) UnmarshalJSON(data []byte) error {
 	return unmarshalFinite(data, (*plain)(l))
 }
 
-// Prefill is how fast prompts were worked through at the lowest load.
+// Prefill is how fast prompts were worked through at the lowest load. It is told in a sentence where that
+// is one request at a time, or where it cannot be.
 type Prefill struct {
 	Load   experiment.Load `json:"load"`
 	Tokens float64         `json:"prompt_tokens"` // mean of those that no cache had
@@ -223,12 +224,15 @@ func (p *Physics) explainMBU(c *Curve) {
 		l.Load, short(tpot/l.Floor), short(l.Floor), bandwidth(m.Bandwidth), gigabytes(m.ActiveBytes), m.cacheText(l), percent(l.MBU.Value), slow)
 	if last := told[len(told)-1]; last != first {
 		l, tpot := &p.Levels[last], c.Levels[last].TPOTP50.Value
-		bound := ""
+		between, bound := "", ""
+		if l.MBU.Value <= 1 {
+			between = ", with the prompts of others read in between"
+		}
 		if m.Active < expertsFrom*m.Parameters {
 			bound = " That is a lower bound: several requests read more of the experts than one does, and only one's are counted."
 		}
-		p.say(reading, "At %s, with %s requests decoding at once%s, TPOT is %s× its speed of light of %s ms: MBU is %s.%s",
-			l.Load, short(l.Batch), onEach(m), short(tpot/l.Floor), short(l.Floor), percent(l.MBU.Value), bound)
+		p.say(reading, "At %s, with %s requests decoding at once%s, TPOT is %s× its speed of light of %s ms: MBU is %s%s.%s",
+			l.Load, short(l.Batch), onEach(m), short(tpot/l.Floor), short(l.Floor), percent(l.MBU.Value), between, bound)
 	}
 	p.explainFasterThanLight(c, told)
 }
@@ -265,10 +269,11 @@ func (p *Physics) explainPrefill(c *Curve) {
 	if f == nil || math.IsNaN(f.MFU) {
 		return
 	}
-	caveat := "TTFT has the network and the front end in it too."
-	if !closed(f.Load) || f.Load.Concurrency > 1 {
-		caveat = "requests may wait for each other there, and TTFT has the network and the front end in it too."
+	alone := closed(f.Load) && f.Load.Concurrency == 1
+	if !alone && f.MFU <= 1 {
+		return // where requests wait for one another TTFT says little of prefill
 	}
+	caveat := "TTFT has the network and the front end in it too."
 	// The prompt at which arithmetic takes as long as reading the weights.
 	even := ratio(m.ActiveBytes*m.Peak, 2*m.Active*m.Bandwidth)
 	switch {

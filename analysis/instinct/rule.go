@@ -17,6 +17,7 @@ package instinct
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/inferbook/inferbook/experiment"
 )
@@ -49,6 +50,22 @@ const (
 // String gives the section as a heading.
 func (s Section) String() string {
 	return [...]string{"Can it be believed?", "Where is the time?", "What binds?", "What would help?", "For whom?", "What does it cost?"}[s]
+}
+
+// sectionNames are the sections as data has them.
+var sectionNames = [...]string{"validity", "time", "binds", "helps", "whom", "money"}
+
+// MarshalText writes the section's name: validity, time, binds, helps, whom or money.
+func (s Section) MarshalText() ([]byte, error) { return []byte(sectionNames[s]), nil }
+
+// UnmarshalText reads what [Section.MarshalText] wrote.
+func (s *Section) UnmarshalText(text []byte) error {
+	i := slices.Index(sectionNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("%q is no section; they are %s", text, join(sectionNames[:]))
+	}
+	*s = Section(i)
+	return nil
 }
 
 // Threshold is a number that a rule compares with, and why it is that number.

@@ -29,8 +29,11 @@ func lookPlateau(l *look) {
 			return
 		}
 		a, b := s.a.OutputThroughput.Value, s.b.OutputThroughput.Value
-		sentence := fmt.Sprintf("Load grows by %s and output throughput by %s (%s → %s tok/s), a gain of %s.",
-			percent(s.load()-1), percent(b/a-1), short(a), short(b), short(gain))
+		brings := "raises output throughput by " + percent(b/a-1)
+		if b < a {
+			brings = "lowers output throughput by " + percent(1-b/a)
+		}
+		sentence := fmt.Sprintf("%s more load %s (%s → %s tok/s), a gain of %s.", percent(s.load()-1), brings, short(a), short(b), short(gain))
 		flat := gain < l.limit("gain")
 		if p := s.curve.Plateau; flat && p != nil && p.Load.Concurrency <= s.a.Load.Concurrency {
 			sentence += fmt.Sprintf(" The curve's plateau begins at %s.", p.Load)

@@ -264,9 +264,6 @@ func seeSimulated(l *look) {
 		l.say(Silent, nil, "")
 	default:
 		text := "Every figure here comes from the simulated engine."
-		if c := l.Experiment.Environment.Get(experiment.KeyCalibration); c.Source != experiment.UnknownValue {
-			text += " Its calibration: " + strings.TrimSuffix(c.Value, ".") + "."
-		}
 		if t := l.Experiment.Environment.Scaled(); t != "" {
 			text += " Its clock was " + t + ": every time here is the engine's divided by that factor, and every rate its rate times it."
 		}
