@@ -75,7 +75,7 @@ var steadyDefects = []defect{
 		}
 		return 20, 5
 	}), nil, []string{
-		"I05 warning: The first 50 measured requests have a mean TTFT of 58.4 ms and the others 20 ms (2.92 times): warm-up is among what was measured."}, "I05 ratio 5"},
+		"I05 warning: The first 50 measured requests have a mean TTFT of 58.4 ms and the others 20 ms (2.92 times): measuring began before the run had settled."}, "I05 ratio 5"},
 	{"the very first is cold", shaped(func(i int) (float64, float64) {
 		if i == 0 {
 			return 500, 5

@@ -88,7 +88,7 @@ type Rule struct {
 	Section  Section
 	Severity Severity
 	Needs    string // what must have been recorded
-	Fires    string // the condition in words, with the thresholds by name
+	Fires    string // the condition in words, with the `thresholds` by name
 	// Thresholds are the numbers in the condition.
 	Thresholds []Threshold
 	Means      string // what it says about the system or the run, one or two sentences

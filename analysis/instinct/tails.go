@@ -12,7 +12,7 @@ import (
 var heavyTail = Rule{
 	ID: "I34", Title: "Heavy tail", Section: Whom, Severity: Note,
 	Needs: "enough requests for a lower bound on the p99 of TTFT or E2E",
-	Fires: "the lower bound of the p99 of TTFT or E2E is over note times the median; over alarm times it is a warning",
+	Fires: "the lower bound of the p99 of TTFT or E2E is over `note` times the median; over `alarm` times it is a warning",
 	Thresholds: []Threshold{
 		{Name: "note", Value: 3, Why: "A queue that is short beside the service keeps p99 within about three medians."},
 		{Name: "alarm", Value: math.Round(1000*math.Log(100)/math.Ln2) / 1000, Why: "A memoryless wait has p99 ÷ p50 = ln 100 ÷ ln 2; beyond it the tail is heavier than that."},
@@ -60,7 +60,7 @@ func lookHeavyTail(l *look) {
 var goodputGap = Rule{
 	ID: "I37", Title: "Goodput gap", Section: Whom, Severity: Note,
 	Needs: "an SLO (--slo)",
-	Fires: "goodput ÷ request rate is under share",
+	Fires: "goodput ÷ request rate is under `share`",
 	Thresholds: []Threshold{
 		{Name: "share", Value: 0.9, Why: "DistServe calls a rate served when nine in ten requests meet the SLO; its example has 3 good of 10."},
 	},
@@ -81,7 +81,7 @@ var goodputGap = Rule{
 var populations = Rule{
 	ID: "I39", Title: "Several populations", Section: Helps, Severity: Warning,
 	Needs: "a hundred streamed answers at a level",
-	Fires: "the bimodality coefficient of the logarithms is over bimodal, of TTFT while these spread by over ttft or of TPOT while they spread by over tpot; or answers name several models or fingerprints",
+	Fires: "the bimodality coefficient of the logarithms is over `bimodal`, of TTFT while these spread by over `ttft` or of TPOT while they spread by over `tpot`; or answers name several models or fingerprints",
 	Thresholds: []Threshold{
 		{Name: "bimodal", Value: 0.555, Why: "5/9 is the coefficient of a uniform distribution; two peaks apart have more."},
 		{Name: "ttft", Value: 0.5, Why: "Two equal peaks of logarithms spread by half of their distance, so these are a factor of 2.7 apart: more than one prompt or two ahead in the same step make."},
@@ -122,6 +122,8 @@ func lookPopulations(l *look) {
 		switch {
 		case models > asked || prints > 1:
 			l.say(Fired, only(v), fmt.Sprintf("The answers name %s and %s.", plural(models, "model"), plural(prints, "fingerprint")), inputs...)
+		case v.Oversaturated:
+			l.say(NotApplicable, only(v), "Requests pile up, so that TTFT takes any value up to the length of the run.")
 		case two(ttft, wide, "ttft"):
 			l.say(Fired, only(v), fmt.Sprintf("TTFT has two peaks: a bimodality coefficient of %s, with a spread of %s.", short(ttft), percent(wide)), inputs...)
 		case two(tpot, broad, "tpot"):

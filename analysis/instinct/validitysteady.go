@@ -88,7 +88,7 @@ func seeWarmup(l *look, s *analysis.PointSummary) sight {
 	wide := math.Max(spread(s.TTFT), g.TTFTSpread*s.TTFT.Mean)
 	sure := l.limit("errors") * wide * math.Sqrt((1/early+1/later)*alike(s))
 	if ratio > l.limit("ratio") && g.EarlyTTFT-g.LaterTTFT > sure {
-		return fired(ratio, "The first %.0f measured requests have a mean TTFT of %s and the others %s (%s times): warm-up is among what was measured.",
+		return fired(ratio, "The first %.0f measured requests have a mean TTFT of %s and the others %s (%s times): measuring began before the run had settled.",
 			early, span(g.EarlyTTFT), span(g.LaterTTFT), short(ratio)).of(inputs...)
 	}
 	return silent(inputs...)

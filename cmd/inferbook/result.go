@@ -130,7 +130,7 @@ func (p *program) printLandmarks(c analysis.Curve) {
 	}{{"free batching up to", c.Free}, {"knee at", c.Knee}, {"plateau from", c.Plateau}, {"admission limit from", c.AdmissionLimit}, {"preemption from", c.Preemption},
 		{"highest stable rate:", c.StableRate}, {"best goodput at", c.BestGoodput}, {"SLO held up to", c.SLOCapacity}} {
 		if l.mark != nil {
-			because := strings.TrimPrefix(l.mark.Because, "At "+l.mark.Load.String()+" ")
+			because := strings.TrimPrefix(strings.TrimPrefix(l.mark.Because, "At "+l.mark.Load.String()+" "), "Up to here ")
 			shape, readings = append(shape, fmt.Sprintf("%s %s: %s", l.name, l.mark.Load, because)), append(readings, l.mark.Reading)
 		}
 	}
@@ -142,7 +142,7 @@ func (p *program) printLandmarks(c analysis.Curve) {
 			sheets = append(sheets, c.Machine.Source)
 		}
 	}
-	p.printBlock("What the curve's shape says", shape)
+	p.printBlock("What the curve says", shape)
 	p.printBlock("Beside data sheets", sheets)
 	readings = slices.DeleteFunc(unique(readings), func(slug string) bool { return slug == "" })
 	if len(readings) > 0 {
