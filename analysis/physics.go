@@ -37,6 +37,10 @@ type LevelPhysics struct {
 	MBU Estimate `json:"mbu"`
 }
 
+// Lone reports whether about one request decodes at a time, so that what the MBU lacks is no other
+// request's doing.
+func (l *LevelPhysics) Lone() bool { return l.Batch < loneBatch }
+
 // MarshalJSON writes what is not known as null.
 func (l LevelPhysics) MarshalJSON() ([]byte, error) { return marshalFinite(l) }
 
@@ -108,8 +112,9 @@ const (
 	// embedding alone is not active, under a quarter in models of a billion parameters or more.
 	expertsFrom = 0.7
 	// slowMBU is the MBU of a lone request under which something else than memory takes the time: 39 to 76 %
-	// were seen in published runs.
-	slowMBU = 0.3
+	// were seen in published runs. Of loneBatch requests on, the prompts of others and arithmetic take time as well.
+	slowMBU   = 0.3
+	loneBatch = 2
 )
 
 // Explain holds the curve against the hardware and the model behind it: fills
@@ -217,7 +222,7 @@ func (p *Physics) explainMBU(c *Curve) {
 	m, first := c.Machine, told[0]
 	l, tpot := &p.Levels[first], c.Levels[first].TPOTP50.Value
 	slow := ""
-	if l.MBU.Value < slowMBU {
+	if l.MBU.Value < slowMBU && l.Lone() {
 		slow = " Under 30 % something else takes the time, such as launching kernels or the host, or the hardware is not what it is said to be."
 	}
 	p.say(reading, "At %s TPOT is %s× the speed of light of %s ms, in which %s of memory bandwidth read %s of weights%s: MBU is %s.%s",
@@ -282,8 +287,14 @@ func (p *Physics) explainPrefill(c *Curve) {
 	case f.Tokens < even:
 		caveat = fmt.Sprintf("a prompt under %s tokens is bound by reading the weights, not by arithmetic, so this says little of the peak.", short(even))
 	}
-	p.say("databricks-inference-performance", "At %s a prompt of %s tokens has its first token after %s ms, so prefill reaches at least %s tok/s, %s of the peak of %s (MFU); %s",
-		f.Load, short(f.Tokens), short(f.Tokens/f.Rate*1000), short(f.Rate), percent(f.MFU), teraflops(m.Peak), caveat)
+	what := fmt.Sprintf("a prompt of %s tokens", short(f.Tokens))
+	if l, _ := c.Level(f.Load); l != nil {
+		if whole, _ := meanLengths(l); whole > 1.01*f.Tokens {
+			what = fmt.Sprintf("a prompt with %s tokens that are in no cache", short(f.Tokens))
+		}
+	}
+	p.say("databricks-inference-performance", "At %s %s has its first token after %s ms, so prefill reaches at least %s tok/s, %s of the peak of %s (MFU); %s",
+		f.Load, what, short(f.Tokens/f.Rate*1000), short(f.Rate), percent(f.MFU), teraflops(m.Peak), caveat)
 }
 
 func (p *Physics) explainCapacity(c *Curve) {

@@ -78,7 +78,7 @@ func TestExplain(t *testing.T) {
 		{"a prompt too short to need the peak", h100(sound), []float64{1, 60, 8, 120}, func(c *Curve) { c.Levels[0].Points[0].MeanPrompt = 200 },
 			[]string{"a prompt of 200 tokens", "a prompt under 295 tokens is bound by reading the weights"}, ""},
 		{"what a cache had is no work", h100(sound), []float64{1, 60, 8, 120}, func(c *Curve) { c.Levels[0].Points[0].CacheHitShare = 0.8 },
-			[]string{"a prompt of 1,000 tokens has its first token after 60 ms"}, ""},
+			[]string{"a prompt with 1,000 tokens that are in no cache has its first token after 60 ms"}, ""},
 		{"a peak that is not known", h100(func(m *Machine) { m.Peak = math.NaN() }), []float64{1, 60, 8, 120}, nil, []string{"MBU is 62.4 %."}, "prefill"},
 
 		{"short requests: memory is not the limit", h100(sound), limited, func(c *Curve) { shorten(c, 500) },

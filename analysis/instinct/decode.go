@@ -82,7 +82,7 @@ func lookFreeBatching(l *look) {
 var bandwidth = Rule{
 	ID: "I27", Title: "Share of the memory bandwidth", Section: Binds, Severity: Note,
 	Needs: "a model and GPU that are known (model.name, gpu.model), and streamed answers",
-	Fires: "MBU = (weights + B × context × KV) ÷ (TPOT × bandwidth) is known at the lowest load; it is a warning under `low`, and over `high` at any load",
+	Fires: "MBU = (weights + B × context × KV) ÷ (TPOT × bandwidth) is known at the lowest load; it is a warning under `low` where about one request decodes at a time, and over `high` at any load",
 	Thresholds: []Threshold{
 		{Name: "low", Value: 0.3, Why: "Runs at batch 1 reach 39 to 76 %; under 30 % something other than memory takes the time."},
 		{Name: "high", Value: 1, Why: "Nothing is read faster than the data sheet says."},
@@ -122,6 +122,8 @@ func lookBandwidth(l *look) {
 		switch {
 		case p.MBU.Value > l.limit("high"):
 			sentence += ", more than there is: the model, its precision or the GPU is not the one recorded, or several tokens come from a step."
+		case p.MBU.Value < l.limit("low") && !p.Lone():
+			severity, sentence = Note, sentence+fmt.Sprintf("; with %s requests at once their prompts and arithmetic take time as well, so that only a lone request would tell whether memory binds.", short(p.Batch))
 		case p.MBU.Value < l.limit("low"):
 			sentence += ": something other than memory takes the time, such as the host, launching kernels, or communication."
 		default:

@@ -145,6 +145,17 @@ var loadDefects = []defect{
 			s.End += ms(40)
 		}
 	}), []string{"V10 warning: Throughput is 28.6 % lower than its latencies give: 20 req/s × 0.05 s is 1 in flight, and there were 1.4 (Little's law)."}, "V10 off 0.5"},
+	{"requests piled up and none ended in time", openLoop, func(c *subject) {
+		each(func(s *experiment.Sample) {
+			for _, at := range []*experiment.Instant{&s.FirstEvent, &s.FirstContent, &s.LastContent, &s.End} {
+				*at += ms(100_000 + 50*float64(s.Seq))
+			}
+		})(c)
+		c.point.Ended = experiment.EndOversaturated
+	}, []string{
+		"V02 note: The point was ended early, since its requests piled up.",
+		"V11 error: Unstable: 20 req/s were offered and none ended while they came, so that 20 more a second were waiting or in flight. Any percentile here measures how long the run was.",
+		"V12 warning: All 2000 successful requests ended after sending had stopped, so there is no throughput; send fewer a second, or for longer."}, ""},
 	{"requests piled up", openLoop, ofPoint(func(p *experiment.Point) { p.Ended = experiment.EndOversaturated }), []string{
 		"V02 note: The point was ended early, since its requests piled up.",
 		"V11 error: Unstable: requests pile up. Any percentile here measures how long the run was."}, ""},

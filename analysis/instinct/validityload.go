@@ -274,7 +274,7 @@ func seeLittle(l *look, s *analysis.PointSummary) sight {
 	case math.IsNaN(off):
 		return missing("It needs a request rate, a mean latency and the requests in flight, and one of them is not known.")
 	case math.Abs(off) > l.limit("off") && math.Abs(off) <= edges(s):
-		return missing(fmt.Sprintf("The window of %s is only %s mean latencies long and up to %s in flight at once: requests that its edges cut in two can account for %s, and it is off by %s.",
+		return missing(fmt.Sprintf("The window of %s holds %s mean latencies, and up to %s were in flight at once: those that its edges cut in two can account for %s, and rate × latency is off by %s.",
 			seconds(s.Window), short(1000*s.Window.Seconds()/s.E2E.Mean), plural(s.MaxInflight, "request"), percent(edges(s)), percent(math.Abs(off))))
 	case math.Abs(off) > l.limit("off"):
 		return fired(math.Abs(off), "Throughput is %s %s than its latencies give: %s req/s × %s s is %s in flight, and there were %s (Little's law).",
