@@ -12,10 +12,11 @@ import (
 var heavyTail = Rule{
 	ID: "I34", Title: "Heavy tail", Section: Whom, Severity: Note,
 	Needs: "enough requests for a lower bound on the p99 of TTFT or E2E",
-	Fires: "the lower bound of the p99 of TTFT or E2E is over `note` times the median; over `alarm` times it is a warning",
+	Fires: "the lower bound of the p99 of TTFT or E2E is over `note` times the median; over `alarm` times it is a warning, unless prompts (TTFT) or answers (E2E) vary in length by a coefficient of over `lengths`",
 	Thresholds: []Threshold{
 		{Name: "note", Value: 3, Why: "A queue that is short beside the service keeps p99 within about three medians."},
 		{Name: "alarm", Value: math.Round(1000*math.Log(100)/math.Ln2) / 1000, Why: "A memoryless wait has p99 ÷ p50 = ln 100 ÷ ln 2; beyond it the tail is heavier than that."},
+		{Name: "lengths", Value: 0.2, Why: "Lengths that vary by a fifth give latencies that do, and long ones their own tail; fixed lengths with jitter vary by a few hundredths."},
 	},
 	Means:   "A few requests fare far worse than the median one: several populations, bursts of a queue, or retries.",
 	Reading: "cheng-inference-benchmarking",
@@ -29,10 +30,15 @@ func lookHeavyTail(l *look) {
 		worst, name := math.NaN(), ""
 		var inputs []Input
 		var at analysis.Distribution
+		var lengths float64
 		for _, m := range []struct {
-			name string
-			of   func(*analysis.PointSummary) analysis.Distribution
-		}{{"TTFT", func(s *analysis.PointSummary) analysis.Distribution { return s.TTFT }}, {"E2E", func(s *analysis.PointSummary) analysis.Distribution { return s.E2E }}} {
+			name    string
+			of      func(*analysis.PointSummary) analysis.Distribution
+			lengths func(*analysis.PointSummary) float64
+		}{
+			{"TTFT", func(s *analysis.PointSummary) analysis.Distribution { return s.TTFT }, func(s *analysis.PointSummary) float64 { return s.Signs.PromptCV }},
+			{"E2E", func(s *analysis.PointSummary) analysis.Distribution { return s.E2E }, func(s *analysis.PointSummary) float64 { return s.Signs.OutputCV }},
+		} {
 			bound := over(v, func(s *analysis.PointSummary) float64 {
 				d := m.of(s)
 				if math.IsInf(d.P99.Low, 0) {
@@ -42,18 +48,21 @@ func lookHeavyTail(l *look) {
 			})
 			inputs = append(inputs, in("p99 ÷ p50 of "+m.name+", at least", bound, ""))
 			if given(bound) && !(worst >= bound) {
-				worst, name, at = bound, m.name, m.of(&v.Points[0])
+				worst, name, at, lengths = bound, m.name, m.of(&v.Points[0]), over(v, m.lengths)
 			}
 		}
 		if name == "" {
 			return
 		}
-		severity := Note
-		if worst > l.limit("alarm") {
+		severity, own := Note, ""
+		switch {
+		case lengths > l.limit("lengths"):
+			own = fmt.Sprintf(" The lengths behind it vary by themselves (coefficient of variation %s), which may be all of it.", short(lengths))
+		case worst > l.limit("alarm"):
 			severity = Warning
 		}
-		l.sayAs(severity, whether(worst > l.limit("note")), only(v), fmt.Sprintf("The p99 of %s is at least %s times the median (%s against %s over %s).",
-			name, short(worst), span(at.P99.Low), span(at.P50.Value), plural(at.N, "request")), inputs...)
+		l.sayAs(severity, whether(worst > l.limit("note")), only(v), fmt.Sprintf("The p99 of %s is at least %s times the median (%s against %s over %s).%s",
+			name, short(worst), span(at.P99.Low), span(at.P50.Value), plural(at.N, "request"), own), append(inputs, in("coefficient of variation of the lengths", lengths, ""))...)
 	})
 }
 

@@ -35,7 +35,7 @@ var steadyRules = []Rule{
 			{Name: "halves", Value: 0.05, Why: "Twice the 2.5 % that runs of one configuration differ by."},
 			chance,
 			{Name: "t", Value: 3, Why: "The slope is that of 30 means of neighbours, of which chance alone gives a t-statistic beyond ±3 once in 180 times."},
-			{Name: "drift", Value: 0.1, Why: "Over a thousand requests a slope that nobody would notice has a t beyond 3."},
+			{Name: "drift", Value: 0.2, Why: "Over a thousand requests a slope that nobody would notice has a t beyond 3, and TTFT wanders by a tenth as the users of a closed loop fall in with one another; a fifth is the bar of I05 too."},
 		},
 		Means:   "A ramp, a cache that fills, heat, or a queue that grows: one figure for the window hides two.",
 		Reading: "nvidia-tensorrt-llm-tuning", Try: "Run for longer and read the timeline (`inferbook curve --figure timeline`).",

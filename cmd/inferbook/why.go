@@ -180,22 +180,27 @@ func (w *why) print() {
 	if said := w.cannot(); said != "" {
 		fmt.Fprintf(w.out, "\n%s\n", said)
 	}
+	var quiet []string
 	for section := instinct.Validity; section <= instinct.Money; section++ {
-		fmt.Fprintf(w.out, "\n%s", w.bold(section.String()))
-		if section == instinct.Validity {
-			fmt.Fprintf(w.out, "  %s", instinct.Judge(w.findings, nil))
+		groups := w.groups(section)
+		if !w.all {
+			groups = slices.DeleteFunc(groups, func(g []instinct.Finding) bool { return g[0].State != instinct.Fired })
 		}
-		fmt.Fprintln(w.out)
-		told := false
-		for _, group := range w.groups(section) {
-			if w.all || group[0].State == instinct.Fired {
-				w.printGroup(group)
-				told = true
-			}
+		heading := w.bold(section.String())
+		switch {
+		case section == instinct.Validity:
+			heading += fmt.Sprintf("  %s", instinct.Judge(w.findings, nil))
+		case len(groups) == 0:
+			quiet = append(quiet, section.String())
+			continue
 		}
-		if !told {
-			fmt.Fprintln(w.out, "  Nothing fired.")
+		fmt.Fprintf(w.out, "\n%s\n", heading)
+		for _, group := range groups {
+			w.printGroup(group)
 		}
+	}
+	if len(quiet) > 0 {
+		fmt.Fprintf(w.out, "\nNothing fired under: %s\n", strings.Join(quiet, " "))
 	}
 	if !w.all {
 		w.printRest()
