@@ -40,8 +40,12 @@ func stableRate(levels []Level) *Landmark {
 	if last == nil {
 		return nil
 	}
-	return last.landmark(last.RequestRate.Value, fmt.Sprintf("At %s, the highest rate measured, the server completes %s req/s and requests do not pile up.",
-		last.Load, short(last.RequestRate.Value)), "nvidia-fundamental-concepts")
+	above := ", the highest rate measured,"
+	if last != &levels[len(levels)-1] {
+		above = ", the highest rate at which this run can tell,"
+	}
+	return last.landmark(last.RequestRate.Value, fmt.Sprintf("At %s%s the server completes %s req/s and requests do not pile up.",
+		last.Load, above, short(last.RequestRate.Value)), "nvidia-fundamental-concepts")
 }
 
 // capped reports whether a cap on concurrency held back so many requests that the

@@ -70,6 +70,11 @@ func TestOpenCurve(t *testing.T) {
 		!strings.Contains(all.SLOCapacity.Because, "no level above it misses") {
 		t.Errorf("stable throughout: %+v, %+v", all.StableRate, all.SLOCapacity)
 	}
+	short := rates(t, &e.Spec, 0.3, 0.5)
+	short[1].RequestRate /= 2
+	if some := NewCurve(e, short); some.StableRate == nil || some.StableRate.Level != 0.3 || !strings.Contains(some.StableRate.Because, "the highest rate at which this run can tell") {
+		t.Errorf("too short to tell of the higher rate: %+v", some.StableRate)
+	}
 	held, barren, shed := rates(t, &e.Spec, 0.5), rates(t, &e.Spec, 0.5), rates(t, &e.Spec, 0.5)
 	held[0].HeldBack, barren[0].RequestRate, shed[0].OK = held[0].Sent, math.NaN(), shed[0].OK/2
 	for name, points := range map[string][]PointSummary{"held back by a cap": held, "without throughput": barren, "half of it failed": shed} {

@@ -92,12 +92,15 @@ func (c *Collector) course(s *PointSummary, of quantity, from, to experiment.Ins
 }
 
 // bound gives the 95 % interval of a rate within the run: as wide, as a share, as that of the mean of
-// its course.
+// its course. NaN where that reaches down to 0.
 func (c *Collector) bound(s *PointSummary, rate float64, of quantity, from, to experiment.Instant) (low, high float64) {
 	parts := c.course(s, of, from, to)
 	low, high = interval.Mean(parts)
+	if low <= 0 {
+		return math.NaN(), math.NaN() // the parts differ so much that they bound nothing
+	}
 	scale := ratio(rate, mean(parts))
-	return max(0, ratio(low*scale, 1)), ratio(high*scale, 1)
+	return ratio(low*scale, 1), ratio(high*scale, 1)
 }
 
 // halves gives the output in tok/s of the two halves of the window, and the t-statistic of the second less the first.

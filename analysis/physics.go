@@ -37,6 +37,10 @@ type LevelPhysics struct {
 	MBU Estimate `json:"mbu"`
 }
 
+// Lone reports whether about one request decodes at a time, so that what the MBU lacks is no other
+// request's doing.
+func (l *LevelPhysics) Lone() bool { return l.Batch < loneBatch }
+
 // MarshalJSON writes what is not known as null.
 func (l LevelPhysics) MarshalJSON() ([]byte, error) { return marshalFinite(l) }
 
@@ -46,7 +50,8 @@ func (l *LevelPhysics) UnmarshalJSON(data []byte) error {
 	return unmarshalFinite(data, (*plain)(l))
 }
 
-// Prefill is how fast prompts were worked through at the lowest load.
+// Prefill is how fast prompts were worked through at the lowest load. It is told in a sentence where that
+// is one request at a time, or where it cannot be.
 type Prefill struct {
 	Load   experiment.Load `json:"load"`
 	Tokens float64         `json:"prompt_tokens"` // mean of those that no cache had
@@ -107,8 +112,9 @@ const (
 	// embedding alone is not active, under a quarter in models of a billion parameters or more.
 	expertsFrom = 0.7
 	// slowMBU is the MBU of a lone request under which something else than memory takes the time: 39 to 76 %
-	// were seen in published runs.
-	slowMBU = 0.3
+	// were seen in published runs. Of loneBatch requests on, the prompts of others and arithmetic take time as well.
+	slowMBU   = 0.3
+	loneBatch = 2
 )
 
 // Explain holds the curve against the hardware and the model behind it: fills
@@ -216,19 +222,22 @@ func (p *Physics) explainMBU(c *Curve) {
 	m, first := c.Machine, told[0]
 	l, tpot := &p.Levels[first], c.Levels[first].TPOTP50.Value
 	slow := ""
-	if l.MBU.Value < slowMBU {
+	if l.MBU.Value < slowMBU && l.Lone() {
 		slow = " Under 30 % something else takes the time, such as launching kernels or the host, or the hardware is not what it is said to be."
 	}
 	p.say(reading, "At %s TPOT is %s× the speed of light of %s ms, in which %s of memory bandwidth read %s of weights%s: MBU is %s.%s",
 		l.Load, short(tpot/l.Floor), short(l.Floor), bandwidth(m.Bandwidth), gigabytes(m.ActiveBytes), m.cacheText(l), percent(l.MBU.Value), slow)
 	if last := told[len(told)-1]; last != first {
 		l, tpot := &p.Levels[last], c.Levels[last].TPOTP50.Value
-		bound := ""
+		between, bound := "", ""
+		if l.MBU.Value <= 1 {
+			between = ", with the prompts of others read in between"
+		}
 		if m.Active < expertsFrom*m.Parameters {
 			bound = " That is a lower bound: several requests read more of the experts than one does, and only one's are counted."
 		}
-		p.say(reading, "At %s, with %s requests decoding at once%s, TPOT is %s× its speed of light of %s ms: MBU is %s.%s",
-			l.Load, short(l.Batch), onEach(m), short(tpot/l.Floor), short(l.Floor), percent(l.MBU.Value), bound)
+		p.say(reading, "At %s, with %s requests decoding at once%s, TPOT is %s× its speed of light of %s ms: MBU is %s%s.%s",
+			l.Load, short(l.Batch), onEach(m), short(tpot/l.Floor), short(l.Floor), percent(l.MBU.Value), between, bound)
 	}
 	p.explainFasterThanLight(c, told)
 }
@@ -265,10 +274,11 @@ func (p *Physics) explainPrefill(c *Curve) {
 	if f == nil || math.IsNaN(f.MFU) {
 		return
 	}
-	caveat := "TTFT has the network and the front end in it too."
-	if !closed(f.Load) || f.Load.Concurrency > 1 {
-		caveat = "requests may wait for each other there, and TTFT has the network and the front end in it too."
+	alone := closed(f.Load) && f.Load.Concurrency == 1
+	if !alone && f.MFU <= 1 {
+		return // where requests wait for one another TTFT says little of prefill
 	}
+	caveat := "TTFT has the network and the front end in it too."
 	// The prompt at which arithmetic takes as long as reading the weights.
 	even := ratio(m.ActiveBytes*m.Peak, 2*m.Active*m.Bandwidth)
 	switch {
@@ -277,8 +287,14 @@ func (p *Physics) explainPrefill(c *Curve) {
 	case f.Tokens < even:
 		caveat = fmt.Sprintf("a prompt under %s tokens is bound by reading the weights, not by arithmetic, so this says little of the peak.", short(even))
 	}
-	p.say("databricks-inference-performance", "At %s a prompt of %s tokens has its first token after %s ms, so prefill reaches at least %s tok/s, %s of the peak of %s (MFU); %s",
-		f.Load, short(f.Tokens), short(f.Tokens/f.Rate*1000), short(f.Rate), percent(f.MFU), teraflops(m.Peak), caveat)
+	what := fmt.Sprintf("a prompt of %s tokens", short(f.Tokens))
+	if l, _ := c.Level(f.Load); l != nil {
+		if whole, _ := meanLengths(l); whole > 1.01*f.Tokens {
+			what = fmt.Sprintf("a prompt with %s tokens that are in no cache", short(f.Tokens))
+		}
+	}
+	p.say("databricks-inference-performance", "At %s %s has its first token after %s ms, so prefill reaches at least %s tok/s, %s of the peak of %s (MFU); %s",
+		f.Load, what, short(f.Tokens/f.Rate*1000), short(f.Rate), percent(f.MFU), teraflops(m.Peak), caveat)
 }
 
 func (p *Physics) explainCapacity(c *Curve) {

@@ -23,8 +23,8 @@ func TestExplainPublishedSweep(t *testing.T) {
 	c := nimCurve(t)
 	c.Explain(device(2, 3.35, 1979, 80, llama3of70, 1, 163840))
 	const want = `At c=1 TPOT is 1.74× the speed of light of 10.7 ms, in which 6.7 TB/s of memory bandwidth read 70.5 GB of weights and 0.86 GB of keys and values: MBU is 57.4 %. [databricks-inference-performance]
-At c=100, with 85.2 requests decoding at once, TPOT is 4.33× its speed of light of 21.5 ms: MBU is 23.1 %. [databricks-inference-performance]
-At c=1 a prompt of 5000 tokens has its first token after 407 ms, so prefill reaches at least 12292 tok/s, 43.8 % of the peak of 3958 TFLOP/s (MFU); TTFT has the network and the front end in it too. [databricks-inference-performance]
+At c=100, with 85.2 requests decoding at once, TPOT is 4.33× its speed of light of 21.5 ms: MBU is 23.1 %, with the prompts of others read in between. [databricks-inference-performance]
+At c=1 a prompt of 5,000 tokens has its first token after 407 ms, so prefill reaches at least 12,292 tok/s, 43.8 % of the peak of 3,958 TFLOP/s (MFU); TTFT has the network and the front end in it too. [databricks-inference-performance]
 The admission limit is set by KV memory: 85.5 requests decode at once, and memory has room for 81.5 requests of full length. Shorter requests, keys and values in fewer bits, or more memory raise it; a larger batch size does not. [vllm-pagedattention]`
 	if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(explanations(c), "\n")); diff != "" {
 		t.Error(diff)
@@ -67,18 +67,18 @@ func TestExplain(t *testing.T) {
 		{"faster than light alone: the weights or the memory are not what was said", h100(sound), []float64{1, 60, 4, 250}, nil,
 			[]string{"At c=1 MBU is 125 %, which no memory reaches, so an input is wrong: the weights are smaller than the 16.1 GB taken (8.03 billion parameters), the memory is faster than 3.35 TB/s or of more GPUs than 1, or a step gives several tokens"}, ""},
 		{"faster than light only with many, whose keys and values are the most of it", h100(sound), []float64{1, 60, 8, 120, 64, 900, 12, 5300}, nil,
-			[]string{"At c=64 MBU is 146 %, which no memory reaches, so an input is wrong: the 42.5 GB that 63.6 requests of 5100 tokens take, more than the weights: keys and values have fewer bytes than the 131072 a token taken, or requests share a prefix"}, ""},
+			[]string{"At c=64 MBU is 146 %, which no memory reaches, so an input is wrong: the 42.5 GB that 63.6 requests of 5,100 tokens take, more than the weights: keys and values have fewer bytes than the 131,072 a token taken, or requests share a prefix"}, ""},
 		{"two replicas share the load", h100(func(m *Machine) { m.Replicas = 2 }), []float64{2, 60, 8, 240, 64, 900, 16, 4000}, nil,
 			[]string{"with 32 requests decoding at once on each replica"}, "no memory reaches"},
 		{"experts: a lower bound with many", h100(func(m *Machine) { m.Parameters *= 8; m.WeightBytes *= 3 }), []float64{1, 60, 8, 120, 64, 900, 40, 1600}, nil,
 			[]string{"That is a lower bound: several requests read more of the experts"}, ""},
 
-		{"no run alone", h100(sound), []float64{8, 500, 9, 880}, nil, []string{"16.2 % of the peak of 989 TFLOP/s (MFU); requests may wait for each other there"}, ""},
+		{"no run alone", h100(sound), []float64{8, 500, 9, 880}, nil, []string{"At c=8 TPOT is 1.41× the speed of light"}, "prefill"},
 		{"more than the peak", h100(sound), []float64{1, 60, 8, 120}, nil, []string{"tok/s, 135 % of the peak", "no GPU does more than its peak, so prompts came from a cache unseen"}, ""},
 		{"a prompt too short to need the peak", h100(sound), []float64{1, 60, 8, 120}, func(c *Curve) { c.Levels[0].Points[0].MeanPrompt = 200 },
 			[]string{"a prompt of 200 tokens", "a prompt under 295 tokens is bound by reading the weights"}, ""},
 		{"what a cache had is no work", h100(sound), []float64{1, 60, 8, 120}, func(c *Curve) { c.Levels[0].Points[0].CacheHitShare = 0.8 },
-			[]string{"a prompt of 1000 tokens has its first token after 60 ms"}, ""},
+			[]string{"a prompt with 1,000 tokens that are in no cache has its first token after 60 ms"}, ""},
 		{"a peak that is not known", h100(func(m *Machine) { m.Peak = math.NaN() }), []float64{1, 60, 8, 120}, nil, []string{"MBU is 62.4 %."}, "prefill"},
 
 		{"short requests: memory is not the limit", h100(sound), limited, func(c *Curve) { shorten(c, 500) },

@@ -2,20 +2,31 @@ package analysis
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
 )
 
-// short prints a number with three digits, or as a whole one from 100 on.
+// short prints a number with three digits, or as a whole one from 100 on, from 1,000 on with
+// its thousands set apart.
 func short(x float64) string {
 	if x < 0 {
 		return "−" + short(-x)
 	}
 	if x >= 100 {
-		return fmt.Sprintf("%.0f", x)
+		return rounded(x)
 	}
 	return fmt.Sprintf("%.3g", x)
+}
+
+// rounded prints a number without decimals: "12,345".
+func rounded(x float64) string {
+	s := fmt.Sprintf("%.0f", x)
+	for i := len(s) - 3; i > 0 && x < math.MaxInt64; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
 }
 
 // percent prints a share of 1: "2.5 %".

@@ -87,6 +87,7 @@ var causes = []cause{
 
 	{"three levels have no line of four", "I23", rising[:3], nil, nil, nil, instinct.NotEvaluable, ""},
 	{"a fifth of the bandwidth", "I27", []row{{1, 400, 60, 16}}, nil, h100x2(), nil, instinct.Fired, instinct.Warning},
+	{"a fifth of it, of many at once", "I27", []row{{64, 400, 120, 480}}, nil, h100x2(), nil, instinct.Fired, instinct.Note},
 	{"more than the bandwidth", "I27", []row{{1, 400, 5, 190}}, nil, h100x2(), nil, instinct.Fired, instinct.Warning},
 	{"no hardware", "I27", alone, nil, nil, nil, instinct.NotEvaluable, ""},
 	{"no hardware at a limit", "I19", llama70, nil, nil, nil, instinct.NotEvaluable, ""},
@@ -109,6 +110,7 @@ var causes = []cause{
 	{"jitter under load says nothing", "I33", llama70[1:], []edit{gaps(10, 12, 90)}, nil, nil, instinct.NotEvaluable, ""},
 
 	{"a p99 of at least eight medians", "I34", alone, []edit{tail(8)}, nil, nil, instinct.Fired, instinct.Warning},
+	{"of eight, of answers of all lengths", "I34", alone, []edit{tail(8), func(s *analysis.PointSummary) { s.Signs.OutputCV = 1 }}, nil, nil, instinct.Fired, instinct.Note},
 	{"of at least four", "I34", alone, []edit{tail(4)}, nil, nil, instinct.Fired, instinct.Note},
 	{"of at least two", "I34", alone, []edit{tail(2)}, nil, nil, instinct.Silent, ""},
 	{"too few requests for a bound", "I34", alone, nil, nil, nil, instinct.NotEvaluable, ""},

@@ -12,7 +12,7 @@ import (
 var decodeLine = Rule{
 	ID: "I23", Title: "TPOT is a line over load", Section: Binds, Severity: Note,
 	Needs: "four closed-loop levels below the admission limit, streamed",
-	Fires: "a line TPOT = α + β × C over at least levels levels explains r2 of the variance of TPOT",
+	Fires: "a line TPOT = α + β × C over at least `levels` levels explains `r2` of the variance of TPOT",
 	Thresholds: []Threshold{
 		{Name: "levels", Value: 4, Why: "Three levels leave one degree of freedom, and nearly any three lie near a line."},
 		{Name: "r2", Value: 0.94, Why: "NVIDIA's sweeps at 200/200 and 200/1000 tokens give 0.94 to 0.999."},
@@ -43,7 +43,7 @@ func fitted(c *analysis.Curve) []experiment.Load {
 var freeBatching = Rule{
 	ID: "I24", Title: "Free batching", Section: Helps, Severity: Note,
 	Needs: "a line through TPOT: three closed-loop levels below the admission limit, streamed",
-	Fires: "TPOT doubles at C* = α ÷ β; below free × C* another user costs next to nothing",
+	Fires: "TPOT doubles at C* = α ÷ β; below `free` × C* another user costs next to nothing",
 	Thresholds: []Threshold{
 		{Name: "free", Value: 0.2, Why: "By the line's own arithmetic TPOT is at most a fifth over its floor there."},
 	},
@@ -82,7 +82,7 @@ func lookFreeBatching(l *look) {
 var bandwidth = Rule{
 	ID: "I27", Title: "Share of the memory bandwidth", Section: Binds, Severity: Note,
 	Needs: "a model and GPU that are known (model.name, gpu.model), and streamed answers",
-	Fires: "MBU = (weights + B × context × KV) ÷ (TPOT × bandwidth) is known at the lowest load; it is a warning under low, and over high at any load",
+	Fires: "MBU = (weights + B × context × KV) ÷ (TPOT × bandwidth) is known at the lowest load; it is a warning under `low` where about one request decodes at a time, and over `high` at any load",
 	Thresholds: []Threshold{
 		{Name: "low", Value: 0.3, Why: "Runs at batch 1 reach 39 to 76 %; under 30 % something other than memory takes the time."},
 		{Name: "high", Value: 1, Why: "Nothing is read faster than the data sheet says."},
@@ -122,6 +122,8 @@ func lookBandwidth(l *look) {
 		switch {
 		case p.MBU.Value > l.limit("high"):
 			sentence += ", more than there is: the model, its precision or the GPU is not the one recorded, or several tokens come from a step."
+		case p.MBU.Value < l.limit("low") && !p.Lone():
+			severity, sentence = Note, sentence+fmt.Sprintf("; with %s requests at once their prompts and arithmetic take time as well, so that only a lone request would tell whether memory binds.", short(p.Batch))
 		case p.MBU.Value < l.limit("low"):
 			sentence += ": something other than memory takes the time, such as the host, launching kernels, or communication."
 		default:
@@ -135,7 +137,7 @@ func lookBandwidth(l *look) {
 var contextGrowth = Rule{
 	ID: "I30", Title: "Tokens slow down as the context grows", Section: Helps, Severity: Note,
 	Needs: "streams of at least 20 gaps",
-	Fires: "at the lowest load the time between events grows by over growth from the first to the last of an answer",
+	Fires: "at the lowest load the time between events grows by over `growth` from the first to the last of an answer",
 	Thresholds: []Threshold{
 		{Name: "growth", Value: 0.1, Why: "A fixed step would show none; NVIDIA's 8B on an H100 gains 24 % from 200 to 7,000 tokens of prompt."},
 	},
@@ -162,7 +164,7 @@ var draftBars = Rule{ID: "I32", Thresholds: []Threshold{
 var speculation = Rule{
 	ID: draftBars.ID, Title: "Several tokens from a step", Section: Helps, Severity: Note,
 	Needs:      "streams whose tokens somebody counted",
-	Fires:      "events, or reads, hold over tokens tokens on average and up to most, in varying numbers and at an even pace; or the MBU of I27 is over 100 %",
+	Fires:      "events, or reads, hold over `tokens` tokens on average and up to `most`, in varying numbers and at an even pace; or the MBU of I27 is over 100 %",
 	Thresholds: draftBars.Thresholds,
 	Means:      "The server drafts tokens and keeps those that the model confirms, so its speed depends on the text.",
 	Reading:    "medium-llm-benchmarks",

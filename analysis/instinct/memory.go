@@ -16,7 +16,7 @@ var memoryBars = Rule{ID: "I19", Thresholds: []Threshold{
 var memoryLimit = Rule{
 	ID: memoryBars.ID, Title: "KV memory is the limit", Section: Binds, Severity: Note,
 	Needs:      "closed-loop levels with counted tokens, and a model and GPU that are known (model.name, gpu.model)",
-	Fires:      "I18 finds a limit between low times the sequences of full length that the memory holds and high times those of the mean length while decoding, and the server's own cap does not explain it",
+	Fires:      "I18 finds a limit between `low` times the sequences of full length that the memory holds and `high` times those of the mean length while decoding, and the server's own cap does not explain it",
 	Thresholds: memoryBars.Thresholds,
 	Means:      "Keys and values fill the memory, so the batch cannot grow: settings of the batch will not help.",
 	Reading:    "vllm-pagedattention",
@@ -85,7 +85,7 @@ func lookMemoryLimit(l *look) {
 var preemption = Rule{
 	ID: "I20", Title: "Preemption", Section: Binds, Severity: Warning,
 	Needs: "the server's count of preemptions, or streams with gaps",
-	Fires: "the server says that it took the keys and values of running requests away; where it does not say, over share of the streams stood still for 250 ms and ten median gaps",
+	Fires: "the server says that it took the keys and values of running requests away; where it does not say, over `share` of the streams stood still for 250 ms and ten median gaps",
 	Thresholds: []Threshold{
 		{Name: "share", Value: 0.005, Why: "One stream in 200 may meet an accident of the network; ten median gaps are more than chunked prefills take."},
 	},

@@ -11,7 +11,7 @@ import (
 var costKnee = Rule{
 	ID: "I41", Title: "An idle GPU is the expensive one", Section: Money, Severity: Note,
 	Needs: "a price of the hardware (inferbook cost --price), its number of GPUs, and levels at c=1 and above",
-	Fires: "a token at c=1 costs at least times what it costs at the largest load that holds the SLO, or without one at the highest throughput",
+	Fires: "a token at c=1 costs at least `times` times what it costs at the largest load that holds the SLO, or without one at the highest throughput",
 	Thresholds: []Threshold{
 		{Name: "times", Value: 10, Why: "NVIDIA's 8B on an H100 is 62 times cheaper at c=250 for 3.9 times the TPOT; from ten on, how busy the GPU is decides more than its price."},
 	},
@@ -61,7 +61,7 @@ func lookCostKnee(l *look) {
 var dominated = Rule{
 	ID: "I42", Title: "Dominated configuration", Section: Money, Severity: Note,
 	Needs: "another experiment of the notebook with the same workload and model, on the same hardware or with prices of both",
-	Fires: "for each level of this experiment the other one has a level that is neither slower for a user nor dearer a token by over noise, and better by over noise in one of them",
+	Fires: "for each level of this experiment the other one has a level that is neither slower for a user nor dearer a token by over `noise`, and better by over `noise` in one of them",
 	Thresholds: []Threshold{
 		{Name: "noise", Value: 0.03, Why: "Differences under 3 % are not told apart (I12)."},
 	},

@@ -48,7 +48,7 @@ func common(a, b *Case) (mine, theirs *analysis.Level) {
 var quantisation = Rule{
 	ID: "I28", Title: "Fewer bytes, less gain", Section: Helps, Severity: Note,
 	Needs: "another experiment of the notebook that differs in precision alone, with a level in common, and a model that is known",
-	Fires: "TPOT shrinks by less than the bytes of the weights: its ratio is over full times theirs; from none on it is a warning",
+	Fires: "TPOT shrinks by less than the bytes of the weights: its ratio is over `full` times theirs; from `none` on it is a warning",
 	Thresholds: []Threshold{
 		{Name: "full", Value: 1.1, Why: "Within a tenth of the byte ratio all of it was returned; more than that asks for a look at the answers' lengths."},
 		{Name: "none", Value: 0.9, Why: "16 to 8 bits gives 0.71 to 0.74 of the TPOT at c=1; from 0.9 on the kernels have no use of the smaller weights."},
@@ -93,7 +93,7 @@ func precision(c *Case) string { return c.Experiment.Environment.Get(experiment.
 var tensorParallel = Rule{
 	ID: "I29", Title: "More GPUs, less gain", Section: Helps, Severity: Note,
 	Needs: "another experiment of the notebook that differs in the number of GPUs alone, with a level in common",
-	Fires: "a doubling of the GPUs leaves over worth of TPOT",
+	Fires: "a doubling of the GPUs leaves over `worth` of TPOT",
 	Thresholds: []Threshold{
 		{Name: "worth", Value: 0.9, Why: "Doublings gave 0.68 to 0.76 for 16-bit weights and 0.87 to 0.91 for 8-bit ones at c=1; over 0.9 twice the money buys a tenth of the latency."},
 	},
@@ -138,7 +138,7 @@ func gpus(c *Case) float64 {
 var burstTax = Rule{
 	ID: "I35", Title: "Burstiness tax", Section: Whom, Severity: Note,
 	Needs: "an open loop, and another experiment of the notebook with the same rate and workload and steadier or burstier arrivals",
-	Fires: "at one rate the p99 TTFT of the burstier arrivals is over tax times that of the steadier ones",
+	Fires: "at one rate the p99 TTFT of the burstier arrivals is over `tax` times that of the steadier ones",
 	Thresholds: []Threshold{
 		{Name: "tax", Value: 1.5, Why: "Kingman's formula gives 2.5 for gaps of twice the variation, so 1.5 is a cautious bar; real traffic has a variation of 1.1 (chat) to 13 (code)."},
 	},

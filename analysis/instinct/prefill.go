@@ -14,7 +14,7 @@ import (
 var promptSlope = Rule{
 	ID: "I15", Title: "TTFT grows with the prompt", Section: Time, Severity: Note,
 	Needs: "streamed answers at c=1 to prompts of different lengths, such as --input-tokens uniform:100-4000, or variants of three lengths",
-	Fires: "at c=1 a line TTFT = a + I ÷ R explains at least r2 of the variance of TTFT; its MFU is odd outside low to high",
+	Fires: "at c=1 a line TTFT = a + I ÷ R explains at least `r2` of the variance of TTFT; its MFU is odd outside `low` to `high`",
 	Thresholds: []Threshold{
 		{Name: "r2", Value: 0.9, Why: "Alone on the server, nothing but the prompt should move TTFT, so a line that leaves over a tenth unexplained is no line."},
 		{Name: "low", Value: 0.24, Why: "The prefill speeds of NVIDIA's course (8B and 70B on A100 and H100), taken from differences of TTFT too, come to 24 to 76 % of the peak."},
@@ -97,7 +97,7 @@ func lookPromptSlope(l *look) {
 var cacheHit = Rule{
 	ID: "I16", Title: "Prefix cache", Section: Helps, Severity: Warning,
 	Needs: "the server's count of cached prompt tokens, or repeated prompts at c=1",
-	Fires: "the server says that at least cached of the prompt tokens came from its cache; where it does not say, repeated prompts at c=1 have at most warm of the TTFT of new ones",
+	Fires: "the server says that at least `cached` of the prompt tokens came from its cache; where it does not say, repeated prompts at c=1 have at most `warm` of the TTFT of new ones",
 	Thresholds: []Threshold{
 		{Name: "cached", Value: 0.01, Why: "The template that every chat shares makes well under 1 % of a prompt; more is the workload's own repetition."},
 		{Name: "warm", Value: 0.5, Why: "Half is far beyond noise, and a true hit removes most of the prefill."},
@@ -134,7 +134,7 @@ func lookCacheHit(l *look) {
 var promptHeavy = Rule{
 	ID: "I21", Title: "Prefill-heavy workload", Section: Time, Severity: Note,
 	Needs: "streamed answers at c=1, or at two closed-loop levels",
-	Fires: "TTFT ÷ E2E is over share at a level at which requests do not wait to be admitted",
+	Fires: "TTFT ÷ E2E is over `share` at a level at which requests do not wait to be admitted",
 	Thresholds: []Threshold{
 		{Name: "share", Value: 0.5, Why: "Over half of the time is the majority: then reading prompts costs more than writing answers."},
 	},
@@ -173,7 +173,7 @@ func lookPromptHeavy(l *look) {
 var answerHeavy = Rule{
 	ID: "I22", Title: "The answer's length dominates", Section: Time, Severity: Note,
 	Needs: "streamed answers with counted tokens",
-	Fires: "decoding, (N − 1) × TPOT, is over share of E2E; and where the lengths vary, an output token adds over ratio times the latency of a prompt token",
+	Fires: "decoding, (N − 1) × TPOT, is over `share` of E2E; and where the lengths vary, an output token adds over `ratio` times the latency of a prompt token",
 	Thresholds: []Threshold{
 		{Name: "share", Value: 0.8, Why: "Beyond four fifths, shortening answers is worth more than anything done to prompts."},
 		{Name: "ratio", Value: 20, Why: "Databricks found 8 output tokens slower than 512 prompt tokens, a ratio of 64 or more; 20 leaves room for long prompts."},

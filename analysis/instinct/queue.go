@@ -12,7 +12,7 @@ import (
 var queueing = Rule{
 	ID: "I17", Title: "Queueing", Section: Binds, Severity: Note,
 	Needs: "streamed answers at two closed-loop levels",
-	Fires: "from one level to the next TTFT grows over ttft times as much as the load, and TPOT by less than the factor tpot",
+	Fires: "from one level to the next TTFT grows over `ttft` times as much as the load, and TPOT by less than the factor `tpot`",
 	Thresholds: []Threshold{
 		{Name: "ttft", Value: 2, Why: "Prefill alone grows TTFT in proportion to load; of 643 steps of NVIDIA's sweeps 14 went beyond twice that, all where memory was full."},
 		{Name: "tpot", Value: 1.1, Why: "A step costs as much as before within noise, so the batch did not grow."},
@@ -72,7 +72,7 @@ var admissionBars = Rule{ID: "I18", Thresholds: []Threshold{
 var admissionLimit = Rule{
 	ID: admissionBars.ID, Title: "Admission limit", Section: Binds, Severity: Note,
 	Needs:      "streamed answers with counted tokens at two closed-loop levels",
-	Fires:      "over the highest two levels or more, B_run = output throughput × TPOT stays within flat of its mean, and under the share offered of the concurrency",
+	Fires:      "over the highest two levels or more, B_run = output throughput × TPOT stays within `flat` of its mean, and under the share `offered` of the concurrency",
 	Thresholds: admissionBars.Thresholds,
 	Means:      "The server decodes so many requests at once and no more: a cap on sequences, or memory for keys and values (I19).",
 	Reading:    "nvidia-tensorrt-llm-tuning",

@@ -17,6 +17,7 @@ package instinct
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/inferbook/inferbook/experiment"
 )
@@ -51,6 +52,22 @@ func (s Section) String() string {
 	return [...]string{"Can it be believed?", "Where is the time?", "What binds?", "What would help?", "For whom?", "What does it cost?"}[s]
 }
 
+// sectionNames are the sections as data has them.
+var sectionNames = [...]string{"validity", "time", "binds", "helps", "whom", "money"}
+
+// MarshalText writes the section's name: validity, time, binds, helps, whom or money.
+func (s Section) MarshalText() ([]byte, error) { return []byte(sectionNames[s]), nil }
+
+// UnmarshalText reads what [Section.MarshalText] wrote.
+func (s *Section) UnmarshalText(text []byte) error {
+	i := slices.Index(sectionNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("%q is no section; they are %s", text, join(sectionNames[:]))
+	}
+	*s = Section(i)
+	return nil
+}
+
 // Threshold is a number that a rule compares with, and why it is that number.
 type Threshold struct {
 	Name  string  `json:"name"` // what a person types: "gain"
@@ -71,7 +88,7 @@ type Rule struct {
 	Section  Section
 	Severity Severity
 	Needs    string // what must have been recorded
-	Fires    string // the condition in words, with the thresholds by name
+	Fires    string // the condition in words, with the `thresholds` by name
 	// Thresholds are the numbers in the condition.
 	Thresholds []Threshold
 	Means      string // what it says about the system or the run, one or two sentences

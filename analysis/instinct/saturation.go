@@ -11,7 +11,7 @@ import (
 var plateau = Rule{
 	ID: "I25", Title: "Plateau", Section: Binds, Severity: Note,
 	Needs: "two closed-loop levels with output throughput",
-	Fires: "from one level to the next output throughput grows by under gain of the growth in load",
+	Fires: "from one level to the next output throughput grows by under `gain` of the growth in load",
 	Thresholds: []Threshold{
 		{Name: "gain", Value: analysis.PlateauGain, Why: "A doubling of load then buys under 10 %; of 643 steps of NVIDIA's sweeps 97 are such, 96 of them at c=100 or more."},
 	},
@@ -29,8 +29,11 @@ func lookPlateau(l *look) {
 			return
 		}
 		a, b := s.a.OutputThroughput.Value, s.b.OutputThroughput.Value
-		sentence := fmt.Sprintf("Load grows by %s and output throughput by %s (%s → %s tok/s), a gain of %s.",
-			percent(s.load()-1), percent(b/a-1), short(a), short(b), short(gain))
+		brings := "raises output throughput by " + percent(b/a-1)
+		if b < a {
+			brings = "lowers output throughput by " + percent(1-b/a)
+		}
+		sentence := fmt.Sprintf("%s more load %s (%s → %s tok/s), a gain of %s.", percent(s.load()-1), brings, short(a), short(b), short(gain))
 		flat := gain < l.limit("gain")
 		if p := s.curve.Plateau; flat && p != nil && p.Load.Concurrency <= s.a.Load.Concurrency {
 			sentence += fmt.Sprintf(" The curve's plateau begins at %s.", p.Load)
@@ -44,7 +47,7 @@ func lookPlateau(l *look) {
 var regression = Rule{
 	ID: "I26", Title: "Throughput falls past the plateau", Section: Binds, Severity: Note,
 	Needs: "two closed-loop levels with output throughput",
-	Fires: "output throughput falls by over loss from one level to the next",
+	Fires: "output throughput falls by over `loss` from one level to the next",
 	Thresholds: []Threshold{
 		{Name: "loss", Value: 0.05, Why: "Twice the noise of 2.5 %: NVIDIA's own sweep loses 2.9 % at its end by chance, and 17 % where a batch size is too large."},
 	},
@@ -70,7 +73,7 @@ var regression = Rule{
 var overload = Rule{
 	ID: "I36", Title: "Open-loop overload", Section: Binds, Severity: Warning,
 	Needs: "an open loop (--rate)",
-	Fires: "over at least latencies latencies requests pile up: the number in flight rises with a probability under p by chance; or under share of the rate is served and the rise has a probability under weak",
+	Fires: "over at least `latencies` latencies requests pile up: the number in flight rises with a probability under `p` by chance; or under `share` of the rate is served and the rise has a probability under `weak`",
 	Thresholds: []Threshold{
 		{Name: "p", Value: 0.01, Why: "At a load that the server just about serves such a rise comes by chance once in a hundred runs."},
 		{Name: "share", Value: 0.95, Why: "Below capacity as many requests end as arrive; 5 % is left to the ends of a short window."},
@@ -101,7 +104,7 @@ func lookOverload(l *look) {
 		if given(served) {
 			ends = fmt.Sprintf("%s end (%s)", short(v.RequestRate.Value), percent(served))
 		}
-		sentence := fmt.Sprintf("%s requests a second arrive and %s, and the number in flight changes by %s a second (p %s).", short(v.AchievedRate.Value), ends, short(slope), short(p))
+		sentence := fmt.Sprintf("%s requests a second arrive and %s, and the number in flight changes by %s a second (by chance: %s).", short(v.AchievedRate.Value), ends, short(slope), odds(p))
 		state := whether(v.Oversaturated || rising)
 		held := over(v, func(s *analysis.PointSummary) float64 { return quotient(1000*s.Window.Seconds(), s.E2E.Mean) })
 		if rising && !v.Oversaturated && held < l.limit("latencies") {
@@ -116,10 +119,18 @@ func lookOverload(l *look) {
 	}
 }
 
+// odds writes a probability, of which only the order matters where it is small.
+func odds(p float64) string {
+	if p < 0.0001 {
+		return "under 0.01 %"
+	}
+	return percent(p)
+}
+
 var rateLimit = Rule{
 	ID: "I38", Title: "Rate limit", Section: Binds, Severity: Warning,
 	Needs: "a run with at least one request",
-	Fires: "answers came with status 429 or told when to retry; or the request rate of three levels or more stays within cv at a round number, where I17 sees requests wait and memory does not explain it",
+	Fires: "answers came with status 429 or told when to retry; or the request rate of three levels or more stays within `cv` at a round number, where I17 sees requests wait and memory does not explain it",
 	Thresholds: []Threshold{
 		{Name: "cv", Value: 0.02, Why: "A quota is exact, a busy server is not."},
 		{Name: "round", Value: 0.005, Why: "How near to a round number a second or a minute, such as 2/s or 500/min, a quota shows after a few hundred requests."},

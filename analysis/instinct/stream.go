@@ -9,7 +9,7 @@ import (
 var stalls = Rule{
 	ID: "I31", Title: "Generation stalls", Section: Time, Severity: Note,
 	Needs: "answers that come as a stream, about one token an event",
-	Fires: "the mean gap between events is over excess times their p95, or over slow of the gaps are five times the median or longer",
+	Fires: "the mean gap between events is over `excess` times their p95, or over `slow` of the gaps are five times the median or longer",
 	Thresholds: []Threshold{
 		{Name: "excess", Value: 1.1, Why: "A mean beyond the p95 comes of few and long gaps, in 192 of 787 published runs and nearly all with long prompts; a tenth more leaves out the one short prompt that an answer meets on its way."},
 		{Name: "slow", Value: 0.01, Why: "One gap in a hundred is met by every answer of a hundred tokens."},
@@ -39,7 +39,7 @@ func streaming(v *analysis.Level) analysis.StreamingVerdict { return v.Points[0]
 var jitter = Rule{
 	ID: "I33", Title: "Jitter on the way", Section: Binds, Severity: Warning,
 	Needs: "answers streamed at c=1",
-	Fires: "at c=1 the p99 of gaps is over ratio times the median, or over buffer of the gaps last 40 or 200 ms, where several tokens from a step (I32) do not explain it",
+	Fires: "at c=1 the p99 of gaps is over `ratio` times the median, or over `buffer` of the gaps last 40 or 200 ms, where several tokens from a step (I32) do not explain it",
 	Thresholds: []Threshold{
 		{Name: "ratio", Value: 3, Why: "Alone on the server each step takes about the same time: even under load p99 ÷ p50 of TPOT was 1.07 in a published run."},
 		{Name: "buffer", Value: 0.01, Why: "40 and 200 ms are the times of delayed acknowledgements and proxy buffers, and no engine's."},

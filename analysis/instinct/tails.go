@@ -12,10 +12,11 @@ import (
 var heavyTail = Rule{
 	ID: "I34", Title: "Heavy tail", Section: Whom, Severity: Note,
 	Needs: "enough requests for a lower bound on the p99 of TTFT or E2E",
-	Fires: "the lower bound of the p99 of TTFT or E2E is over note times the median; over alarm times it is a warning",
+	Fires: "the lower bound of the p99 of TTFT or E2E is over `note` times the median; over `alarm` times it is a warning, unless prompts (TTFT) or answers (E2E) vary in length by a coefficient of over `lengths`",
 	Thresholds: []Threshold{
 		{Name: "note", Value: 3, Why: "A queue that is short beside the service keeps p99 within about three medians."},
 		{Name: "alarm", Value: math.Round(1000*math.Log(100)/math.Ln2) / 1000, Why: "A memoryless wait has p99 ÷ p50 = ln 100 ÷ ln 2; beyond it the tail is heavier than that."},
+		{Name: "lengths", Value: 0.2, Why: "Lengths that vary by a fifth give latencies that do, and long ones their own tail; fixed lengths with jitter vary by a few hundredths."},
 	},
 	Means:   "A few requests fare far worse than the median one: several populations, bursts of a queue, or retries.",
 	Reading: "cheng-inference-benchmarking",
@@ -29,10 +30,15 @@ func lookHeavyTail(l *look) {
 		worst, name := math.NaN(), ""
 		var inputs []Input
 		var at analysis.Distribution
+		var lengths float64
 		for _, m := range []struct {
-			name string
-			of   func(*analysis.PointSummary) analysis.Distribution
-		}{{"TTFT", func(s *analysis.PointSummary) analysis.Distribution { return s.TTFT }}, {"E2E", func(s *analysis.PointSummary) analysis.Distribution { return s.E2E }}} {
+			name    string
+			of      func(*analysis.PointSummary) analysis.Distribution
+			lengths func(*analysis.PointSummary) float64
+		}{
+			{"TTFT", func(s *analysis.PointSummary) analysis.Distribution { return s.TTFT }, func(s *analysis.PointSummary) float64 { return s.Signs.PromptCV }},
+			{"E2E", func(s *analysis.PointSummary) analysis.Distribution { return s.E2E }, func(s *analysis.PointSummary) float64 { return s.Signs.OutputCV }},
+		} {
 			bound := over(v, func(s *analysis.PointSummary) float64 {
 				d := m.of(s)
 				if math.IsInf(d.P99.Low, 0) {
@@ -42,25 +48,28 @@ func lookHeavyTail(l *look) {
 			})
 			inputs = append(inputs, in("p99 ÷ p50 of "+m.name+", at least", bound, ""))
 			if given(bound) && !(worst >= bound) {
-				worst, name, at = bound, m.name, m.of(&v.Points[0])
+				worst, name, at, lengths = bound, m.name, m.of(&v.Points[0]), over(v, m.lengths)
 			}
 		}
 		if name == "" {
 			return
 		}
-		severity := Note
-		if worst > l.limit("alarm") {
+		severity, own := Note, ""
+		switch {
+		case lengths > l.limit("lengths"):
+			own = fmt.Sprintf(" The lengths behind it vary by themselves (coefficient of variation %s), which may be all of it.", short(lengths))
+		case worst > l.limit("alarm"):
 			severity = Warning
 		}
-		l.sayAs(severity, whether(worst > l.limit("note")), only(v), fmt.Sprintf("The p99 of %s is at least %s times the median (%s against %s over %s).",
-			name, short(worst), span(at.P99.Low), span(at.P50.Value), plural(at.N, "request")), inputs...)
+		l.sayAs(severity, whether(worst > l.limit("note")), only(v), fmt.Sprintf("The p99 of %s is at least %s times the median (%s against %s over %s).%s",
+			name, short(worst), span(at.P99.Low), span(at.P50.Value), plural(at.N, "request"), own), append(inputs, in("coefficient of variation of the lengths", lengths, ""))...)
 	})
 }
 
 var goodputGap = Rule{
 	ID: "I37", Title: "Goodput gap", Section: Whom, Severity: Note,
 	Needs: "an SLO (--slo)",
-	Fires: "goodput ÷ request rate is under share",
+	Fires: "goodput ÷ request rate is under `share`",
 	Thresholds: []Threshold{
 		{Name: "share", Value: 0.9, Why: "DistServe calls a rate served when nine in ten requests meet the SLO; its example has 3 good of 10."},
 	},
@@ -81,7 +90,7 @@ var goodputGap = Rule{
 var populations = Rule{
 	ID: "I39", Title: "Several populations", Section: Helps, Severity: Warning,
 	Needs: "a hundred streamed answers at a level",
-	Fires: "the bimodality coefficient of the logarithms is over bimodal, of TTFT while these spread by over ttft or of TPOT while they spread by over tpot; or answers name several models or fingerprints",
+	Fires: "the bimodality coefficient of the logarithms is over `bimodal`, of TTFT while these spread by over `ttft` or of TPOT while they spread by over `tpot`; or answers name several models or fingerprints",
 	Thresholds: []Threshold{
 		{Name: "bimodal", Value: 0.555, Why: "5/9 is the coefficient of a uniform distribution; two peaks apart have more."},
 		{Name: "ttft", Value: 0.5, Why: "Two equal peaks of logarithms spread by half of their distance, so these are a factor of 2.7 apart: more than one prompt or two ahead in the same step make."},
@@ -122,6 +131,8 @@ func lookPopulations(l *look) {
 		switch {
 		case models > asked || prints > 1:
 			l.say(Fired, only(v), fmt.Sprintf("The answers name %s and %s.", plural(models, "model"), plural(prints, "fingerprint")), inputs...)
+		case v.Oversaturated:
+			l.say(NotApplicable, only(v), "Requests pile up, so that TTFT takes any value up to the length of the run.")
 		case two(ttft, wide, "ttft"):
 			l.say(Fired, only(v), fmt.Sprintf("TTFT has two peaks: a bimodality coefficient of %s, with a spread of %s.", short(ttft), percent(wide)), inputs...)
 		case two(tpot, broad, "tpot"):

@@ -57,10 +57,10 @@ var loadRules = []Rule{
 	},
 	{
 		ID: "V10", Title: "Little's law broken", Section: Validity, Severity: Warning,
-		Needs: "a request rate, a mean latency and the requests in flight", Fires: "rate × latency is more than `off` from the requests in flight",
+		Needs: "a request rate, a mean latency and the requests in flight", Fires: "rate × latency is more than `off` from the requests in flight, and further than the requests that the window's edges cut in two can account for",
 		Thresholds: []Threshold{{Name: "off", Value: 0.05, Why: "In a window that is long enough the three fix each other; 5 % is twice what runs of one configuration differ by."}},
-		Means:      "Throughput and latency do not come from the same requests, mostly since the window's edges cut too many of them.",
-		Reading:    "nvidia-fundamental-concepts", Try: "Run for longer.",
+		Means:      "Throughput and latency do not come from the same requests.",
+		Reading:    "nvidia-fundamental-concepts", Try: "Look for requests that count for one and not for the other: failed ones (I13), warm-up, or a load beside this one.",
 		look: atEach(seeLittle),
 	},
 	{
@@ -205,19 +205,19 @@ func seeOmission(l *look, s *analysis.PointSummary) sight {
 		if waited == "" {
 			waited = "read ttft_sched beside ttft"
 		}
-		return fired(2+s.HeldMax, "%s held back %s, the longest by %s ms: %s.", limit, plural(s.HeldBack, "request"), short(s.HeldMax), waited).of(inputs...)
+		return fired(2+s.HeldMax, "%s held back %s, the longest by %s: %s.", limit, plural(s.HeldBack, "request"), span(s.HeldMax), waited).of(inputs...)
 	}
 	share := l.limit("lag")
-	bar, of := share*1000/rate, fmt.Sprintf("%s of the mean gap of %s ms", percent(share), short(1000/rate))
+	bar, of := share*1000/rate, fmt.Sprintf("%s of the mean gap of %s", percent(share), span(1000/rate))
 	if first := s.TTFT.P50; first.Known() && share*first.Value < bar {
-		bar, of = share*first.Value, fmt.Sprintf("%s of the median TTFT of %s ms", percent(share), short(first.Value))
+		bar, of = share*first.Value, fmt.Sprintf("%s of the median TTFT of %s", percent(share), span(first.Value))
 	}
 	late := lag > math.Max(bar, 1)
 	switch {
 	case late && waited != "":
-		return fired(1+lag, "Requests left up to %s ms late (p99, more than %s): %s.", short(lag), of, waited).of(inputs...)
+		return fired(1+lag, "Requests left up to %s late (p99, more than %s): %s.", span(lag), of, waited).of(inputs...)
 	case late:
-		return fired(lag, "Requests left up to %s ms late (p99, more than %s): the arrivals are not quite those planned.", short(lag), of).of(inputs...)
+		return fired(lag, "Requests left up to %s late (p99, more than %s): the arrivals are not quite those planned.", span(lag), of).of(inputs...)
 	case waited != "":
 		return fired(0, "Latencies from the send leave out a wait: %s.", waited).of(inputs...)
 	default:
@@ -232,7 +232,7 @@ func (l *look) waited(s *analysis.PointSummary) string {
 		sent, sched analysis.Estimate
 	}{{"TTFT", s.TTFT.P99, s.TTFTSched.P99}, {"E2E", s.E2E.P99, s.E2ESched.P99}} {
 		if d.sent.Known() && d.sched.Value > l.limit("waited")*d.sent.Value && d.sched.Value > d.sent.Value+1 {
-			return fmt.Sprintf("p99 of %s is %s ms from the send and %s ms from the schedule, which is what a user waits", d.name, short(d.sent.Value), short(d.sched.Value))
+			return fmt.Sprintf("p99 of %s is %s from the send and %s from the schedule, which is what a user waits", d.name, span(d.sent.Value), span(d.sched.Value))
 		}
 	}
 	return ""
@@ -273,12 +273,23 @@ func seeLittle(l *look, s *analysis.PointSummary) sight {
 		return apart("All users have a request in flight, so that the closed loop's identity (I08) asks the same.")
 	case math.IsNaN(off):
 		return missing("It needs a request rate, a mean latency and the requests in flight, and one of them is not known.")
+	case math.Abs(off) > l.limit("off") && math.Abs(off) <= edges(s):
+		return missing(fmt.Sprintf("The window of %s holds %s mean latencies, and up to %s were in flight at once: those that its edges cut in two can account for %s, and rate × latency is off by %s.",
+			seconds(s.Window), short(1000*s.Window.Seconds()/s.E2E.Mean), plural(s.MaxInflight, "request"), percent(edges(s)), percent(math.Abs(off))))
 	case math.Abs(off) > l.limit("off"):
 		return fired(math.Abs(off), "Throughput is %s %s than its latencies give: %s req/s × %s s is %s in flight, and there were %s (Little's law).",
 			percent(math.Abs(off)), moreOrLess(off, "higher", "lower"), short(s.RequestRate), short(s.E2E.Mean/1000), short(s.RequestRate*s.E2E.Mean/1000), short(s.MeanInflight)).of(inputs...)
 	default:
 		return silent(inputs...)
 	}
+}
+
+// edges is by how much of itself rate × latency can differ from the requests in flight since the window cuts
+// requests in two: those in flight at its end take up room in it and do not end there, those in flight at its
+// beginning end there and took up room before it. Each way these are at most as many as were in flight
+// at once, for a latency.
+func edges(s *analysis.PointSummary) float64 {
+	return float64(s.MaxInflight) / s.MeanInflight * s.E2E.Mean / (1000 * s.Window.Seconds())
 }
 
 func seePile(_ *look, s *analysis.PointSummary) sight {
@@ -291,8 +302,12 @@ func seePile(_ *look, s *analysis.PointSummary) sight {
 	case !s.Oversaturated:
 		return silent(inputs...)
 	case s.InflightSlope > 0.01*s.OfferedRate:
-		return fired(s.InflightSlope, "Unstable: %s req/s were offered and %s ended, so that %s more a second were waiting or in flight. Any percentile here measures how long the run was.",
-			short(s.OfferedRate), short(s.RequestRate), short(s.InflightSlope)).of(inputs...)
+		ended := "none ended while they came"
+		if !math.IsNaN(s.RequestRate) {
+			ended = short(s.RequestRate) + " ended"
+		}
+		return fired(s.InflightSlope, "Unstable: %s req/s were offered and %s, so that %s more a second were waiting or in flight. Any percentile here measures how long the run was.",
+			short(s.OfferedRate), ended, short(s.InflightSlope)).of(inputs...)
 	default:
 		return fired(0, "Unstable: requests pile up. Any percentile here measures how long the run was.").of(inputs...)
 	}

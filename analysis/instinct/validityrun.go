@@ -39,7 +39,7 @@ var runRules = []Rule{
 		Needs: "points", Fires: "a level has fewer than `repeats` repeats",
 		Thresholds: []Threshold{{Name: "repeats", Value: analysis.RepeatsForInterval, Why: "Of five repeats all lie on one side of the median with probability 2 × 0.5⁵ = 6.25 %, so that six are the fewest whose range is a 95 % interval."}},
 		Means:      "How far another run would be from this one is not known, so that a small difference to another experiment is none.",
-		Reading:    "nvidia-tensorrt-llm-tuning", Try: "Run it with --repeats 6, and compare with `inferbook diff`.",
+		Reading:    "nvidia-tensorrt-llm-tuning", Try: "Run it with --repeat 6, and compare with `inferbook diff`.",
 		look: seeRepeats,
 	},
 	{
@@ -276,9 +276,6 @@ func seeSimulated(l *look) {
 		l.say(Silent, nil, "")
 	default:
 		text := "Every figure here comes from the simulated engine."
-		if c := l.Experiment.Environment.Get(experiment.KeyCalibration); c.Source != experiment.UnknownValue {
-			text += " Its calibration: " + strings.TrimSuffix(c.Value, ".") + "."
-		}
 		if t := l.Experiment.Environment.Scaled(); t != "" {
 			text += " Its clock was " + t + ": every time here is the engine's divided by that factor, and every rate its rate times it."
 		}

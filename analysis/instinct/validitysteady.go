@@ -30,12 +30,12 @@ var steadyRules = []Rule{
 	{
 		ID: "I06", Title: "Not steady", Section: Validity, Severity: Warning,
 		Needs: "throughput of both halves of the window, and times of TTFT",
-		Fires: "the halves differ by more than `halves` and by more than `errors` of what chance explains; or TTFT over the time sent has a slope with |t| over `t` and its first and last thirds are `drift` apart",
+		Fires: "the halves differ by more than `halves`, and by more than `errors` both of what chance explains and of 15 parts of each; or TTFT over the time sent has a slope with |t| over `t` and its first and last thirds are `drift` apart",
 		Thresholds: []Threshold{
 			{Name: "halves", Value: 0.05, Why: "Twice the 2.5 % that runs of one configuration differ by."},
 			chance,
-			{Name: "t", Value: 3, Why: "Chance alone gives a t-statistic beyond ±3 once in 370 times."},
-			{Name: "drift", Value: 0.1, Why: "Over a thousand requests a slope that nobody would notice has a t beyond 3."},
+			{Name: "t", Value: 3, Why: "The slope is that of 30 means of neighbours, of which chance alone gives a t-statistic beyond ±3 once in 180 times."},
+			{Name: "drift", Value: 0.2, Why: "Over a thousand requests a slope that nobody would notice has a t beyond 3, and TTFT wanders by a tenth as the users of a closed loop fall in with one another; a fifth is the bar of I05 too."},
 		},
 		Means:   "A ramp, a cache that fills, heat, or a queue that grows: one figure for the window hides two.",
 		Reading: "nvidia-tensorrt-llm-tuning", Try: "Run for longer and read the timeline (`inferbook curve --figure timeline`).",
@@ -55,13 +55,13 @@ var steadyRules = []Rule{
 		look: atEach(seeShort),
 	},
 	{
-		ID: "V07", Title: "Drift from the first to the last third", Section: Validity, Severity: Warning,
-		Needs: "30 successful requests", Fires: "mean TPOT or mean TTFT of the last third of the requests differs from that of the first by more than `drift` and `errors`",
+		ID: "V07", Title: "TPOT drifts from the first to the last third", Section: Validity, Severity: Warning,
+		Needs: "30 successful requests with a TPOT", Fires: "mean TPOT of the last third of the requests differs from that of the first by more than `drift` and `errors`; of TTFT, I06 tells",
 		Thresholds: []Threshold{
 			{Name: "drift", Value: 0.1, Why: "A tenth is four times what runs of one configuration differ by."},
 			chance,
 		},
-		Means:   "The server was not in one state: heat, a cache that fills, another tenant, or a queue that grows.",
+		Means:   "The server was not in one state: heat, another tenant, or contexts that grow.",
 		Reading: "nvidia-tensorrt-llm-tuning", Try: "Run for longer, or repeat and compare the repeats.",
 		look: atEach(seeDrift),
 	},
@@ -76,18 +76,20 @@ func seeWarmup(l *look, s *analysis.PointSummary) sight {
 	case s.Oversaturated:
 		return apart("Requests pile up, so that each waits longer than the one before.")
 	case s.WarmedUp == 0 && g.ColdTTFT > l.limit("cold")*s.TTFT.P50.Value:
-		return fired(g.ColdTTFT/s.TTFT.P50.Value, "The very first request is measured and has a TTFT of %s ms where the median is %s ms: a cold start.",
-			short(g.ColdTTFT), short(s.TTFT.P50.Value)).of(inputs...)
+		return fired(g.ColdTTFT/s.TTFT.P50.Value, "The very first request is measured and has a TTFT of %s where the median is %s: a cold start.",
+			span(g.ColdTTFT), span(s.TTFT.P50.Value)).of(inputs...)
 	case !s.TTFT.P50.Known():
 		return missing("There is no TTFT.")
 	case math.IsNaN(g.EarlyTTFT) || math.IsNaN(g.LaterTTFT) || later < 2:
 		return missing(fmt.Sprintf("There are no requests after the first %.0f to compare them with.", early))
 	}
 	ratio := g.EarlyTTFT / g.LaterTTFT
-	sure := l.limit("errors") * spread(s.TTFT) * math.Sqrt((1/early+1/later)*alike(s))
+	// Where a few wait long, p50 and p90 may be near one another and say nothing of the spread.
+	wide := math.Max(spread(s.TTFT), g.TTFTSpread*s.TTFT.Mean)
+	sure := l.limit("errors") * wide * math.Sqrt((1/early+1/later)*alike(s))
 	if ratio > l.limit("ratio") && g.EarlyTTFT-g.LaterTTFT > sure {
-		return fired(ratio, "The first %.0f measured requests have a mean TTFT of %s ms and the others %s ms (%s times): warm-up is among what was measured.",
-			early, short(g.EarlyTTFT), short(g.LaterTTFT), short(ratio)).of(inputs...)
+		return fired(ratio, "The first %.0f measured requests have a mean TTFT of %s and the others %s (%s times): measuring began before the run had settled.",
+			early, span(g.EarlyTTFT), span(g.LaterTTFT), short(ratio)).of(inputs...)
 	}
 	return silent(inputs...)
 }
@@ -102,10 +104,14 @@ func changes(a experiment.Arrival) bool {
 }
 
 // alike is about how many requests of a point tell the same of the server's state: in an open loop
-// those in flight together wait in one queue. A closed loop's load does not change.
+// those in flight together, whose number changes with the arrivals. In a closed loop it does not change, and
+// alike are those that wait at once to be admitted, as in static batching, where they come in together.
 func alike(s *analysis.PointSummary) float64 {
 	if s.Point.Load.Rate > 0 && s.MeanInflight > 0 {
 		return 1 + s.MeanInflight
+	}
+	if waiting := s.MeanInflight - s.BRun; waiting > 0 {
+		return 1 + waiting
 	}
 	return 1
 }
@@ -144,7 +150,7 @@ func seeHalves(l *look, s *analysis.PointSummary) sight {
 	g := &s.Signs
 	halves := deviation(g.SecondHalf, g.FirstHalf)
 	thirds := deviation(g.LastThirdTTFT, g.FirstThirdTTFT)
-	inputs := []Input{in("first half", g.FirstHalf, "tok/s"), in("second half", g.SecondHalf, "tok/s"), in("t of TTFT's slope", g.TTFTSlopeT, ""), in("TTFT, last third ÷ first", 1+thirds, "")}
+	inputs := []Input{in("first half", g.FirstHalf, "tok/s"), in("second half", g.SecondHalf, "tok/s"), in("t of the halves", g.HalvesT, ""), in("t of TTFT's slope", g.TTFTSlopeT, ""), in("TTFT, last third ÷ first", 1+thirds, "")}
 	switch {
 	case changes(l.spec().Arrival):
 		return apart("The load changes by its own plan.")
@@ -157,15 +163,15 @@ func seeHalves(l *look, s *analysis.PointSummary) sight {
 	}
 	var parts []string
 	weight := 0.0
-	if size := math.Abs(g.SecondHalf-g.FirstHalf) / ((g.FirstHalf + g.SecondHalf) / 2); size > l.limit("halves") && size > l.limit("errors")*halvesError(s) {
+	if size := math.Abs(g.SecondHalf-g.FirstHalf) / ((g.FirstHalf + g.SecondHalf) / 2); size > l.limit("halves") && size > l.limit("errors")*halvesError(s) && !(math.Abs(g.HalvesT) <= l.limit("errors")) {
 		weight = size
 		parts = append(parts, fmt.Sprintf("the second half of the window has %s %s throughput than the first (%s and %s tok/s)",
 			percent(math.Abs(halves)), moreOrLess(halves, "more", "less"), short(g.SecondHalf), short(g.FirstHalf)))
 	}
 	if math.Abs(g.TTFTSlopeT) > l.limit("t") && math.Abs(thirds) > l.limit("drift") {
 		weight = math.Max(weight, math.Abs(thirds))
-		parts = append(parts, fmt.Sprintf("TTFT %s as the run goes on, from %s to %s ms between the first and the last third (t = %s)",
-			moreOrLess(thirds, "grows", "falls"), short(g.FirstThirdTTFT), short(g.LastThirdTTFT), short(g.TTFTSlopeT)))
+		parts = append(parts, fmt.Sprintf("mean TTFT %s as the run goes on, from %s in its first third to %s in its last (t = %s)",
+			moreOrLess(thirds, "grows", "falls"), span(g.FirstThirdTTFT), span(g.LastThirdTTFT), short(g.TTFTSlopeT)))
 	}
 	if len(parts) == 0 {
 		return silent(inputs...)
@@ -212,32 +218,15 @@ func seeDrift(l *look, s *analysis.PointSummary) sight {
 		return missing(fmt.Sprintf("%s are fewer than ten a third.", plural(s.OK, "successful request")))
 	}
 	g := &s.Signs
-	var inputs []Input
-	var parts []string
-	weight, looked := 0.0, 0
-	for _, d := range []struct {
-		name        string
-		first, last float64
-		of          analysis.Distribution
-	}{{"TPOT", g.FirstThirdTPOT, g.LastThirdTPOT, s.TPOT}, {"TTFT", g.FirstThirdTTFT, g.LastThirdTTFT, s.TTFT}} {
-		off := deviation(d.last, d.first)
-		inputs = append(inputs, in(d.name+", first third", d.first, "ms"), in(d.name+", last third", d.last, "ms"))
-		if math.IsNaN(off) {
-			continue
-		}
-		looked++
-		sure := l.limit("errors") * spread(d.of) * math.Sqrt(6/float64(s.OK)*alike(s))
-		if math.Abs(off) > l.limit("drift") && math.Abs(d.last-d.first) > sure {
-			weight = math.Max(weight, math.Abs(off))
-			parts = append(parts, fmt.Sprintf("%s is %s %s in the last third than in the first (%s and %s ms)",
-				d.name, percent(math.Abs(off)), moreOrLess(off, "longer", "shorter"), short(d.last), short(d.first)))
-		}
-	}
+	off := deviation(g.LastThirdTPOT, g.FirstThirdTPOT)
+	inputs := []Input{in("first third", g.FirstThirdTPOT, "ms"), in("last third", g.LastThirdTPOT, "ms")}
+	sure := l.limit("errors") * spread(s.TPOT) * math.Sqrt(6/float64(s.OK)*alike(s))
 	switch {
-	case looked == 0:
-		return missing("There is neither TTFT nor TPOT.")
-	case len(parts) > 0:
-		return fired(weight, "The server changed as the run went on: mean %s.", join(parts)).of(inputs...)
+	case math.IsNaN(off):
+		return missing("There is no TPOT.")
+	case math.Abs(off) > l.limit("drift") && math.Abs(g.LastThirdTPOT-g.FirstThirdTPOT) > sure:
+		return fired(math.Abs(off), "The server changed as the run went on: mean TPOT is %s %s in the last third than in the first (%s and %s).",
+			percent(math.Abs(off)), moreOrLess(off, "longer", "shorter"), span(g.LastThirdTPOT), span(g.FirstThirdTPOT)).of(inputs...)
 	default:
 		return silent(inputs...)
 	}

@@ -112,8 +112,8 @@ func seePromptLength(l *look, s *analysis.PointSummary) sight {
 	way := moreOrLess(off, "more", "fewer")
 	switch n := s.Outcomes[experiment.Cut]; {
 	case asked > 0 && 1+off < l.limit("cut"):
-		return fired(size, "The server counted %d prompt tokens where %d were asked for (%s): prompts may have been cut silently at its context limit.",
-			count, asked, percent(1+off)).as(Error).of(inputs...)
+		return fired(size, "The server counted %s prompt tokens where %s were asked for (%s): prompts may have been cut silently at its context limit.",
+			rounded(float64(count)), rounded(float64(asked)), percent(1+off)).as(Error).of(inputs...)
 	case n > 0:
 		return fired(1, "The server silently cut the prompt of %d of %s, which count as failures: ask for shorter prompts, or serve a longer context.",
 			n, plural(s.Sent, "measured request")).of(inputs...)
@@ -122,11 +122,11 @@ func seePromptLength(l *look, s *analysis.PointSummary) sight {
 	case asked == 0:
 		return missing("The server did not count the prompt tokens.")
 	case size > l.limit("off"):
-		return fired(size, "The server counted %s %s prompt tokens than were asked for (%d, not %d): compare with other runs by the lengths that it counted.",
-			percent(size), way, count, asked).of(inputs...)
+		return fired(size, "The server counted %s %s prompt tokens than were asked for (%s, not %s): compare with other runs by the lengths that it counted.",
+			percent(size), way, rounded(float64(count)), rounded(float64(asked))).of(inputs...)
 	case size > l.limit("near")+1e-9: // which 505 of 500 are on
-		return fired(size, "The server counted %s %s prompt tokens than were asked for (%d, not %d): the aim is %s.",
-			percent(size), way, count, asked, percent(l.limit("near"))).as(Note).of(inputs...)
+		return fired(size, "The server counted %s %s prompt tokens than were asked for (%s, not %s): the aim is %s.",
+			percent(size), way, rounded(float64(count)), rounded(float64(asked)), percent(l.limit("near"))).as(Note).of(inputs...)
 	default:
 		return silent(inputs...)
 	}
@@ -158,9 +158,9 @@ func seeCached(l *look, s *analysis.PointSummary) sight {
 	}
 	of := ""
 	if s.PromptTokens > 0 {
-		of = fmt.Sprintf(" of %d (%s)", s.PromptTokens, percent(float64(s.CachedTokens)/float64(s.PromptTokens)))
+		of = fmt.Sprintf(" of %s (%s)", rounded(float64(s.PromptTokens)), percent(float64(s.CachedTokens)/float64(s.PromptTokens)))
 	}
-	out := fired(s.CacheHitShare, "The server took %d prompt tokens%s from its cache: TTFT and prompt cost are those of a partly cached workload.", s.CachedTokens, of).of(inputs...)
+	out := fired(s.CacheHitShare, "The server took %s prompt tokens%s from its cache: TTFT and prompt cost are those of a partly cached workload.", rounded(float64(s.CachedTokens)), of).of(inputs...)
 	if by := shares(l.spec()); by != "" {
 		out.sentence += " That is the workload's own: " + by + "."
 		return out.as(Note)

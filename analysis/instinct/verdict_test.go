@@ -45,6 +45,15 @@ func TestNotEvaluable(t *testing.T) {
 			"V03": "The rate of the schedule or that of the sends is not known."}},
 		{"a window before the first answer", openLoop, ofPoint(func(p *experiment.Point) { p.Window.SendEnd = ms(10) }), map[string]string{
 			"I06": "The throughput of the window's halves is not known.", "V10": "It needs a request rate, a mean latency and the requests in flight, and one of them is not known."}},
+		{"a window of three latencies", openLoop, func(c *subject) {
+			c.keep(30)
+			each(func(s *experiment.Sample) {
+				for _, at := range []*experiment.Instant{&s.FirstEvent, &s.FirstContent, &s.LastContent, &s.End} {
+					*at += ms(400)
+				}
+			})(c)
+			c.point.Window.SendEnd = c.samples[29].Sent
+		}, map[string]string{"V10": "The window of 1.45 s holds 3.22 mean latencies, and up to 9 requests were in flight at once: those that its edges cut in two can account for 36 %, and rate × latency is off by 16 %."}},
 		{"an engine without an account", loop, func(c *subject) {
 			c.exp.Environment.Set(experiment.KeyRuntime, "vllm-like", experiment.Simulated)
 		}, map[string]string{"V14": "The simulated engine's own account of its lateness was not recorded."}},

@@ -250,7 +250,7 @@ var engines = []engine{
 	{name: "proxy sends lumps", fires: "I22 I27 I33 V08", edit: loads(200, 1, 4), fault: "lumps:4000"},
 	{name: "client throttled", fires: "I08 I09 I22 I24 I27", edit: loads(200, 1, 4, 8), slow: 200 * time.Millisecond},
 	{name: "quota", fires: "I11 I13 I22 I27 I38", edit: loads(200, 1, 4), fault: "429:1@0.1"},
-	{name: "overload", fires: "I20 I22 I27 I36 I39 V11 V12", edit: openAt(1500, "poisson", 5, 120)},
+	{name: "overload", fires: "I20 I22 I27 I36 V11 V12", edit: openAt(1500, "poisson", 5, 120)},
 	{name: "prompts of all lengths", fires: "I15 I22 I27 I31 I39", edit: both(loads(200, 1, 4), func(s *experiment.Spec) {
 		s.InputTokens = experiment.Length{Kind: experiment.UniformLength, Low: 100, High: 8000}
 	})},
@@ -260,7 +260,7 @@ var engines = []engine{
 	{name: "misses its SLO", fires: "I22 I27 I37", edit: both(loads(400, 1, 32), withSLO("ttft.p95<100ms tpot.p95<8ms"))},
 	{name: "priced", fires: "I22 I27 I41", edit: both(loads(640, 1, 64), withSLO("tpot.p95<40ms")), price: &experiment.Price{Hardware: "h100-sxm", USDHour: 2.95, Date: time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC), Source: "a test"}},
 	{name: "dominated", fires: "I17 I22 I27 I34 I39 I42", edit: both(onRuntime("hf-static"), loads(200, 1, 8)), others: []func(*experiment.Spec){loads(200, 1, 8)}},
-	{name: "bursts", fires: "I22 I27 I35 V10", edit: openAt(600, "gamma:cv=4", 10), others: []func(*experiment.Spec){openAt(600, "poisson", 10)}},
+	{name: "bursts", fires: "I22 I27 I35", edit: openAt(600, "gamma:cv=4", 10), others: []func(*experiment.Spec){openAt(600, "poisson", 10)}},
 }
 
 // Each engine has one thing the matter with it, and the rules see that and nothing else.

@@ -43,7 +43,7 @@ type explanation struct {
 	document
 	Word       string             `json:"word"`
 	Metric     *metricEntry       `json:"metric,omitempty"`
-	Rule       *ruleEntry         `json:"rule,omitempty"`
+	Rule       *ruleView          `json:"rule,omitempty"`
 	Term       *analysis.Term     `json:"term,omitempty"`
 	Latest     *latest            `json:"latest,omitempty"`
 	Others     []peer.Definition  `json:"others"`
@@ -63,21 +63,6 @@ type metricEntry struct {
 	Unit      string             `json:"unit"`
 	Direction analysis.Direction `json:"direction"`
 	Needs     string             `json:"needs"`
-}
-
-// ruleEntry is a rule as data, with its thresholds as they count in this notebook.
-type ruleEntry struct {
-	ID         string               `json:"id"`
-	Title      string               `json:"title"`
-	Section    string               `json:"section"`
-	Severity   instinct.Severity    `json:"severity"`
-	Needs      string               `json:"needs"`
-	Fires      string               `json:"fires"`
-	Thresholds []instinct.Threshold `json:"thresholds"`
-	Means      string               `json:"means"`
-	Try        string               `json:"try"`
-	Muted      bool                 `json:"muted"`
-	Why        string               `json:"why,omitempty"` // it is muted
 }
 
 type explainedReading struct {
@@ -208,9 +193,8 @@ func explain(ctx context.Context, nb *store.Notebook, word string, t topic) (*ex
 			}
 			settings = list
 		}
-		x.Rule = &ruleEntry{ID: r.ID, Title: r.Title, Section: r.Section.String(), Severity: r.Severity, Needs: r.Needs, Fires: r.Fires,
-			Thresholds: settings.Apply(*r), Means: r.Means, Try: r.Try}
-		x.Rule.Muted, x.Rule.Why = settings.Muted(r.ID)
+		v := viewRule(*r, settings)
+		x.Rule = &v
 	}
 	if nb != nil {
 		if err := x.look(ctx, nb, t); err != nil {

@@ -23,7 +23,7 @@ func (p *program) printExplanation(x *explanation, t topic, notebook bool) {
 	case x.Metric != nil:
 		p.printMetric(x, t)
 	case x.Rule != nil:
-		p.printExplainedRule(x.Rule)
+		p.printRule(x.Rule)
 	case x.Term == nil:
 		fmt.Fprintf(p.out, "%s  a word of other tools; no figure here has it for a name\n", p.bold(x.Word))
 	}
@@ -90,31 +90,6 @@ func (p *program) printMetric(x *explanation, t topic) {
 		table.AppendRow([]any{"  changed", fmt.Sprintf("by version %d of the definitions: %s", c.Version, c.Sentence)})
 	}
 	table.Render()
-}
-
-func (p *program) printExplainedRule(r *ruleEntry) {
-	fmt.Fprintf(p.out, "%s  %s\n%s\n\n", p.bold(r.ID), r.Title, r.Means)
-	table := newTable(p.out)
-	table.AppendRow([]any{"  section", r.Section})
-	table.AppendRow([]any{"  severity", string(r.Severity)})
-	table.AppendRow([]any{"  needs", r.Needs})
-	table.AppendRow([]any{"  fires when", r.Fires})
-	table.AppendRow([]any{"  then try", r.Try})
-	if r.Muted {
-		table.AppendRow([]any{"  muted", strings.TrimSpace("in this notebook. " + r.Why)})
-	}
-	table.Render()
-	if len(r.Thresholds) == 0 {
-		return
-	}
-	fmt.Fprintf(p.out, "\n%s\n", p.bold("Thresholds"))
-	for _, t := range r.Thresholds {
-		changed := ""
-		if t.Changed() {
-			changed = fmt.Sprintf(" (yours; the rule's own is %s)", withUnit(analysis.Figure{Value: t.Default, Unit: t.Unit}))
-		}
-		fmt.Fprintf(p.out, "  %s = %s%s: %s\n", t.Name, withUnit(analysis.Figure{Value: t.Value, Unit: t.Unit}), changed, t.Why)
-	}
 }
 
 // printLatest prints the formula with the notebook's newest numbers in it.

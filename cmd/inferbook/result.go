@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -116,48 +117,53 @@ func repeatsWord(n int) string {
 	return fmt.Sprintf("%d repeats, shuffled", n)
 }
 
-// printLandmarks prints what the curve's shape says, each with its arithmetic.
+// printLandmarks prints what the curve's shape says, each with its arithmetic, and what it comes to beside
+// data sheets.
 func (p *program) printLandmarks(c analysis.Curve) {
-	var lines []string
+	var shape, sheets, readings []string
 	if f := c.Fit; f != nil {
-		lines = append(lines, fmt.Sprintf("%s  (R² %.3f, %d levels)", f, f.R2, f.N))
+		shape = append(shape, fmt.Sprintf("%s  (R² %.3f, %d levels)", f, f.R2, f.N))
 	}
 	for _, l := range []struct {
 		name string
 		mark *analysis.Landmark
-	}{{"free batching ends", c.Free}, {"knee", c.Knee}, {"plateau", c.Plateau}, {"admission limit", c.AdmissionLimit}, {"preemption", c.Preemption},
-		{"highest stable rate", c.StableRate}, {"best goodput", c.BestGoodput}, {"SLO held up to", c.SLOCapacity}} {
+	}{{"free batching up to", c.Free}, {"knee at", c.Knee}, {"plateau from", c.Plateau}, {"admission limit from", c.AdmissionLimit}, {"preemption from", c.Preemption},
+		{"highest stable rate:", c.StableRate}, {"best goodput at", c.BestGoodput}, {"SLO held up to", c.SLOCapacity}} {
 		if l.mark != nil {
-			line := fmt.Sprintf("%s at %s: %s", l.name, l.mark.Load, l.mark.Because)
-			if l.mark.Reading != "" {
-				line += "  [" + l.mark.Reading + "]"
-			}
-			lines = append(lines, line)
+			because := strings.TrimPrefix(strings.TrimPrefix(l.mark.Because, "At "+l.mark.Load.String()+" "), "Up to here ")
+			shape, readings = append(shape, fmt.Sprintf("%s %s: %s", l.name, l.mark.Load, because)), append(readings, l.mark.Reading)
 		}
 	}
 	if c.Physics != nil {
 		for _, x := range c.Physics.Explained {
-			lines = append(lines, fmt.Sprintf("%s  [%s]", x.Sentence, x.Reading))
+			sheets, readings = append(sheets, x.Sentence), append(readings, x.Reading)
 		}
-		if len(c.Physics.Explained) > 0 && !c.Simulated { // the label names all of a simulated one
-			lines = append(lines, c.Machine.Source)
+		if len(sheets) > 0 && !c.Simulated { // the label names all of a simulated one
+			sheets = append(sheets, c.Machine.Source)
 		}
 	}
-	if len(lines) > 0 {
-		fmt.Fprintf(p.out, "\n%s\n", strings.Join(lines, "\n"))
+	p.printBlock("What the curve says", shape)
+	p.printBlock("Beside data sheets", sheets)
+	readings = slices.DeleteFunc(unique(readings), func(slug string) bool { return slug == "" })
+	if len(readings) > 0 {
+		fmt.Fprintf(p.out, "  [%s]\n", strings.Join(readings, ", "))
+	}
+}
+
+// printBlock prints lines under a heading; nothing where there are none.
+func (p *program) printBlock(heading string, lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	fmt.Fprintf(p.out, "\n%s\n", p.bold(heading))
+	for _, line := range lines {
+		fmt.Fprintf(p.out, "  · %s\n", line)
 	}
 }
 
 // printBetween prints what keeps experiments from being compared side by side.
 func (p *program) printBetween(views []*view) {
-	list := analysis.Between(curvesOf(views))
-	if len(list) == 0 {
-		return
-	}
-	fmt.Fprintf(p.out, "\n%s\n", p.bold("Side by side"))
-	for _, text := range list {
-		fmt.Fprintf(p.out, "  · %s\n", text)
-	}
+	p.printBlock("Side by side", analysis.Between(curvesOf(views)))
 }
 
 // unique drops repeats and keeps the order.

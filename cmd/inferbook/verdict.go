@@ -121,10 +121,17 @@ func (p *program) printLimits(v *view) {
 // which it says the same.
 func toldLine(t instinct.Told, levels int) string {
 	line := t.Sentence
-	if len(t.Loads) > 0 && levels > 1 {
+	everywhere := levels > 1 && len(t.Loads) == 1 && 1+len(t.Also) == levels
+	switch {
+	case everywhere && !t.Differ:
+		line = "At every level: " + line
+	case len(t.Loads) > 0 && levels > 1:
 		line = t.Loads[0].String() + ": " + line
 	}
-	if len(t.Also) > 0 {
+	switch {
+	case everywhere && t.Differ:
+		line += " (and likewise at every other level)"
+	case len(t.Also) > 0 && !everywhere:
 		names := make([]string, len(t.Also))
 		for i, l := range t.Also {
 			names[i] = l.String()

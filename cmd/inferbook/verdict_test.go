@@ -47,8 +47,18 @@ func TestVerdictLines(t *testing.T) {
 		}
 	}
 	told := instinct.Told{Finding: says("I07", instinct.Warning, instinct.Fired, at(1)), Also: []experiment.Load{at(2), at(4)}}
-	if got, want := toldLine(told, 3), "c=1: It is so. (and likewise at c=2, c=4) [I07 warning]"; got != want {
-		t.Errorf("%q, want %q", got, want)
+	for _, tt := range []struct {
+		levels int
+		differ bool
+		want   string
+	}{
+		{4, false, "c=1: It is so. (and likewise at c=2, c=4) [I07 warning]"},
+		{3, false, "At every level: It is so. [I07 warning]"},
+		{3, true, "c=1: It is so. (and likewise at every other level) [I07 warning]"},
+	} {
+		if told.Differ = tt.differ; toldLine(told, tt.levels) != tt.want {
+			t.Errorf("%q, want %q", toldLine(told, tt.levels), tt.want)
+		}
 	}
 	told.Also = nil
 	if got := toldLine(told, 1); strings.Contains(got, "c=1") {

@@ -155,6 +155,10 @@ func summary(ctx context.Context, nb *store.Notebook, e *experiment.Experiment, 
 	return s, err
 }
 
+// showSchema names the form of runView. Of /1 it differs in what says how far the figures can be believed: /1 has
+// sentences as points[].warnings, and /2 has verdict, verdicts and findings, of which each names its rule and levels.
+const showSchema = "inferbook.show/2"
+
 // runView is what `run --json` and `show --json` print.
 type runView struct {
 	document
@@ -175,7 +179,7 @@ type runView struct {
 }
 
 func (v *view) runView() runView {
-	r := runView{document: document{"inferbook.show/1"}, Experiment: v.Experiment, Alias: v.Experiment.Alias(),
+	r := runView{document: document{showSchema}, Experiment: v.Experiment, Alias: v.Experiment.Alias(),
 		Points: v.Points, Curve: v.Curve, Curves: v.Curves, Search: v.Search, Notes: v.Notes, Failures: v.Failures, Scores: v.Scores, Warnings: v.Warnings,
 		Verdict: v.verdict(), Verdicts: instinct.Verdicts(v.Findings), Findings: v.Findings}
 	for _, s := range v.Points {

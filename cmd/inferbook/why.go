@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -179,22 +180,27 @@ func (w *why) print() {
 	if said := w.cannot(); said != "" {
 		fmt.Fprintf(w.out, "\n%s\n", said)
 	}
+	var quiet []string
 	for section := instinct.Validity; section <= instinct.Money; section++ {
-		fmt.Fprintf(w.out, "\n%s", w.bold(section.String()))
-		if section == instinct.Validity {
-			fmt.Fprintf(w.out, "  %s", instinct.Judge(w.findings, nil))
+		groups := w.groups(section)
+		if !w.all {
+			groups = slices.DeleteFunc(groups, func(g []instinct.Finding) bool { return g[0].State != instinct.Fired })
 		}
-		fmt.Fprintln(w.out)
-		told := false
-		for _, group := range w.groups(section) {
-			if w.all || group[0].State == instinct.Fired {
-				w.printGroup(group)
-				told = true
-			}
+		heading := w.bold(section.String())
+		switch {
+		case section == instinct.Validity:
+			heading += fmt.Sprintf("  %s", instinct.Judge(w.findings, nil))
+		case len(groups) == 0:
+			quiet = append(quiet, section.String())
+			continue
 		}
-		if !told {
-			fmt.Fprintln(w.out, "  Nothing fired.")
+		fmt.Fprintf(w.out, "\n%s\n", heading)
+		for _, group := range groups {
+			w.printGroup(group)
 		}
+	}
+	if len(quiet) > 0 {
+		fmt.Fprintf(w.out, "\nNothing fired under: %s\n", strings.Join(quiet, " "))
 	}
 	if !w.all {
 		w.printRest()
@@ -230,7 +236,7 @@ func (w *why) cannot() string {
 	}
 }
 
-// groups gives the findings of a section by rule and state: the fired ones of a rule before its others.
+// groups gives the findings of a section by rule and state, those about validity the gravest first.
 func (w *why) groups(section instinct.Section) [][]instinct.Finding {
 	var out [][]instinct.Finding
 	at := map[string]int{}
@@ -246,7 +252,18 @@ func (w *why) groups(section instinct.Section) [][]instinct.Finding {
 			out = append(out, []instinct.Finding{f})
 		}
 	}
+	if section == instinct.Validity {
+		slices.SortStableFunc(out, func(a, b []instinct.Finding) int { return cmp.Compare(gravity(a), gravity(b)) })
+	}
 	return out
+}
+
+// gravity puts groups in order: what fired by its severity, then the others.
+func gravity(group []instinct.Finding) int {
+	if group[0].State != instinct.Fired {
+		return 3
+	}
+	return slices.Index([]instinct.Severity{instinct.Error, instinct.Warning, instinct.Note}, gravest(group))
 }
 
 // mostPlaces is how many places of one rule are told before the others are only named.
@@ -262,47 +279,60 @@ func (w *why) printGroup(group []instinct.Finding) {
 		fmt.Fprintf(w.out, "  (%s)", s)
 	}
 	fmt.Fprintln(w.out)
-	line := func(label, text string) {
-		if text != "" {
-			fmt.Fprintf(w.out, "      %-9s %s\n", label, text)
-		}
-	}
-	most := mostPlaces
-	if w.all {
-		most = len(group)
-	}
-	var further []string
-	for i, f := range group {
-		if i >= most {
-			further = append(further, places(f))
-			continue
-		}
-		said := f.Sentence
-		if at := places(f); at != "" {
-			said = at + ": " + said
-		}
-		fmt.Fprintf(w.out, "      %s\n", strings.TrimSuffix(said, ": "))
-		line("inputs", inputsText(f.Inputs))
-	}
-	if len(further) > 0 {
-		fmt.Fprintf(w.out, "      and likewise at %s\n", strings.Join(further, ", "))
-	}
+	w.printPlaces(group)
 	if f.State == instinct.NotApplicable || f.State == instinct.Muted {
 		return
 	}
 	for _, t := range f.Thresholds {
-		line("threshold", thresholdText(f.Rule, t, w.settings))
+		w.label("threshold", thresholdText(f.Rule, t, w.settings))
 	}
 	if f.State != instinct.Fired {
 		return
 	}
-	line("means", f.Means)
+	w.label("means", f.Means)
 	if r, ok := w.readings[f.Reading]; ok {
-		line("reading", fmt.Sprintf("%s: %s (%s)", r.Slug, r.Title, r.Status))
+		w.label("reading", fmt.Sprintf("%s: %s (%s)", r.Slug, r.Title, r.Status))
 	} else {
-		line("reading", f.Reading)
+		w.label("reading", f.Reading)
 	}
-	line("try", f.Try)
+	w.label("try", f.Try)
+}
+
+// printPlaces tells each thing that was found with its inputs, once for all the places where it is the same.
+func (w *why) printPlaces(group []instinct.Finding) {
+	var told []instinct.Finding
+	at := map[string][]string{}
+	for _, f := range group {
+		said := f.Sentence + "\n" + inputsText(f.Inputs)
+		if _, seen := at[said]; !seen {
+			told = append(told, f)
+		}
+		if place := places(f); place != "" {
+			at[said] = append(at[said], place)
+		}
+	}
+	most := mostPlaces
+	if w.all {
+		most = len(told)
+	}
+	var further []string
+	for i, f := range told {
+		inputs := inputsText(f.Inputs)
+		where := at[f.Sentence+"\n"+inputs]
+		if i >= most {
+			further = append(further, where...)
+			continue
+		}
+		said := f.Sentence
+		if len(where) > 0 {
+			said = strings.Join(where, ", ") + ": " + said
+		}
+		fmt.Fprintf(w.out, "      %s\n", strings.TrimSuffix(said, ": "))
+		w.label("inputs", inputs)
+	}
+	if len(further) > 0 {
+		fmt.Fprintf(w.out, "      and likewise at %s\n", strings.Join(further, ", "))
+	}
 }
 
 // gravest is the worst severity of some findings.

@@ -13,11 +13,11 @@ import (
 	"github.com/inferbook/inferbook/experiment"
 )
 
-// ruleView is a rule as `why --list --json` prints it.
+// ruleView is a rule as it counts in a notebook.
 type ruleView struct {
 	ID         string               `json:"id"`
 	Title      string               `json:"title"`
-	Section    string               `json:"section"`
+	Section    instinct.Section     `json:"section"`
 	Severity   instinct.Severity    `json:"severity"`
 	Needs      string               `json:"needs"`
 	Fires      string               `json:"fires"`
@@ -27,6 +27,15 @@ type ruleView struct {
 	Try        string               `json:"try"`
 	Muted      bool                 `json:"muted"`
 	MutedWhy   string               `json:"muted_why,omitempty"`
+
+	settings instinct.Settings
+}
+
+func viewRule(r instinct.Rule, settings instinct.Settings) ruleView {
+	v := ruleView{ID: r.ID, Title: r.Title, Section: r.Section, Severity: r.Severity, Needs: r.Needs, Fires: r.Fires,
+		Thresholds: settings.Apply(r), Means: r.Means, Reading: r.Reading, Try: r.Try, settings: settings}
+	v.Muted, v.MutedWhy = settings.Muted(r.ID)
+	return v
 }
 
 // whyList lists the rules as this notebook has them; where there is none, as they are.
@@ -59,10 +68,7 @@ func (p *program) whyList(c *cli.Context) error {
 	}
 	views := []ruleView{}
 	for _, r := range rules {
-		v := ruleView{ID: r.ID, Title: r.Title, Section: r.Section.String(), Severity: r.Severity, Needs: r.Needs, Fires: r.Fires,
-			Thresholds: settings.Apply(r), Means: r.Means, Reading: r.Reading, Try: r.Try}
-		v.Muted, v.MutedWhy = settings.Muted(r.ID)
-		views = append(views, v)
+		views = append(views, viewRule(r, settings))
 	}
 	switch {
 	case c.Bool("json"):
@@ -71,11 +77,12 @@ func (p *program) whyList(c *cli.Context) error {
 			Rules []ruleView `json:"rules"`
 		}{document{"inferbook.rules/1"}, views})
 	case c.NArg() > 0:
-		for i, v := range views {
+		for i := range views {
 			if i > 0 {
 				fmt.Fprintln(p.out)
 			}
-			p.printRule(v, settings)
+			p.printRule(&views[i])
+			p.label("reading", views[i].Reading)
 		}
 	default:
 		p.printRules(views)
@@ -85,12 +92,12 @@ func (p *program) whyList(c *cli.Context) error {
 
 // printRules prints the table, a section after the other.
 func (p *program) printRules(views []ruleView) {
-	section := ""
+	section := instinct.Validity
 	header := []any{"", "rule", "severity", "thresholds", "needs", "reading"}
 	var rows [][]any
 	flush := func() {
 		if len(rows) > 0 {
-			fmt.Fprintln(p.out, p.bold(section))
+			fmt.Fprintln(p.out, p.bold(section.String()))
 			p.fit(header, rows, "needs", "reading", "severity")
 			fmt.Fprintln(p.out)
 		}
@@ -119,23 +126,25 @@ func (p *program) printRules(views []ruleView) {
 	p.hint("inferbook why --list I17 prints one in full, with why each threshold is what it is")
 }
 
-func (p *program) printRule(v ruleView, settings instinct.Settings) {
+// printRule prints all of a rule but its reading.
+func (p *program) printRule(v *ruleView) {
 	fmt.Fprintf(p.out, "%s  %s  (%s, %s)\n", p.bold(v.ID), p.bold(v.Title), v.Severity, v.Section)
-	line := func(label, text string) {
-		if text != "" {
-			fmt.Fprintf(p.out, "    %-9s %s\n", label, text)
-		}
-	}
-	line("fires", v.Fires)
-	line("needs", v.Needs)
+	p.label("fires", v.Fires)
+	p.label("needs", v.Needs)
 	for _, t := range v.Thresholds {
-		line("threshold", thresholdText(v.ID, t, settings))
+		p.label("threshold", thresholdText(v.ID, t, v.settings))
 	}
-	line("means", v.Means)
-	line("reading", v.Reading)
-	line("try", v.Try)
+	p.label("means", v.Means)
+	p.label("try", v.Try)
 	if v.Muted {
-		line("muted", strings.TrimSpace("by you. "+v.MutedWhy))
+		p.label("muted", strings.TrimSpace("by you. "+v.MutedWhy))
+	}
+}
+
+// label prints a labelled line of what is said of a rule; an empty one not.
+func (p *program) label(name, text string) {
+	if text != "" {
+		fmt.Fprintf(p.out, "      %-9s %s\n", name, text)
 	}
 }
 
