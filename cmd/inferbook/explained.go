@@ -111,9 +111,9 @@ func (p *program) printExplainedRule(r *ruleEntry) {
 	for _, t := range r.Thresholds {
 		changed := ""
 		if t.Changed() {
-			changed = fmt.Sprintf(" (yours; the rule's own is %s)", withUnit(analysis.Figure{Value: t.Default, Unit: t.Unit}))
+			changed = fmt.Sprintf(" (yours; the rule's own is %s)", withUnit(analysis.Amount{Value: t.Default, Unit: t.Unit}))
 		}
-		fmt.Fprintf(p.out, "  %s = %s%s: %s\n", t.Name, withUnit(analysis.Figure{Value: t.Value, Unit: t.Unit}), changed, t.Why)
+		fmt.Fprintf(p.out, "  %s = %s%s: %s\n", t.Name, withUnit(analysis.Amount{Value: t.Value, Unit: t.Unit}), changed, t.Why)
 	}
 }
 
@@ -177,12 +177,12 @@ func instantText(v float64) string {
 	return fmt.Sprintf("%s.%d ms", thousands(tenths/10), tenths%10)
 }
 
-// withUnit writes a figure: a whole number without decimals, unless it is a time.
-func withUnit(f analysis.Figure) string {
-	if f.Value != math.Trunc(f.Value) || math.Abs(f.Value) > 1e15 || f.Unit == "ms" || f.Unit == "s" {
-		return measure(f.Value, f.Unit)
+// withUnit writes an amount: a whole number without decimals, unless it is a time.
+func withUnit(a analysis.Amount) string {
+	if a.Value != math.Trunc(a.Value) || math.Abs(a.Value) > 1e15 || a.Unit == "ms" || a.Unit == "s" {
+		return measure(a.Value, a.Unit)
 	}
-	return strings.TrimSpace(thousands(int64(f.Value)) + " " + f.Unit)
+	return strings.TrimSpace(thousands(int64(a.Value)) + " " + a.Unit)
 }
 
 // printOtherVersions prints what a figure was under older definitions, and what has changed.
