@@ -169,9 +169,9 @@ func (c *Calibration) say() {
 	add := func(format string, a ...any) { c.Sentences = append(c.Sentences, fmt.Sprintf(format, a...)) }
 	for _, r := range c.Metrics {
 		if e := r.Factor; e.Bounded() && e.Low > 1 {
-			add("Your %s guesses are %s × too low: so much higher the outcomes are than the bounds, on average.", r.Group, short(e.Value))
+			add("For %s the outcomes are on average %s × your bounds: they come out higher.", r.Group, short(e.Value))
 		} else if e.Bounded() && e.High < 1 {
-			add("Your %s guesses are %s × too high: so much lower the outcomes are than the bounds, on average.", r.Group, short(1/e.Value))
+			add("For %s the outcomes are on average %s × your bounds: they come out lower.", r.Group, short(e.Value))
 		}
 	}
 	for _, b := range c.Bands {

@@ -153,7 +153,7 @@ func TestCalibrate(t *testing.T) {
 	}
 	said := strings.Join(c.Sentences, "\n")
 	for _, want := range []string{
-		"Your ttft guesses are 2.1 × too low",
+		"For ttft the outcomes are on average 2.1 × your bounds: they come out higher.",
 		"Of 10 guesses made with 80 to 85 %, 0 held: 0 % [0, 30.8], so you are too sure of these.",
 		"over 11 decided guesses",
 		"Of the last 10 guesses 2 of 9 decided held; before that 0 of 3.",

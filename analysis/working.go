@@ -6,8 +6,8 @@ import (
 	"github.com/inferbook/inferbook/experiment"
 )
 
-// Figure is a number with its unit.
-type Figure struct {
+// Amount is a number with its unit.
+type Amount struct {
 	Value float64 `json:"value"`
 	Unit  string  `json:"unit,omitempty"`
 }
@@ -16,8 +16,8 @@ type Figure struct {
 type Working struct {
 	// Pattern has a %s for each of Values, in their order: "%s output tokens ÷ %s window".
 	Pattern string   `json:"pattern"`
-	Values  []Figure `json:"values"`
-	Result  Figure   `json:"result"`
+	Values  []Amount `json:"values"`
+	Result  Amount   `json:"result"`
 }
 
 // Worked puts a point's numbers into the formula of a metric of points. It is false where the
@@ -26,7 +26,7 @@ func Worked(m Metric, s *PointSummary) (Working, bool) {
 	if m.OfPoint == nil {
 		return Working{}, false
 	}
-	w := Working{Result: Figure{m.OfPoint(s), m.Unit}}
+	w := Working{Result: Amount{m.OfPoint(s), m.Unit}}
 	if !finite(w.Result.Value) {
 		return Working{}, false
 	}
@@ -39,49 +39,49 @@ func Worked(m Metric, s *PointSummary) (Working, bool) {
 // inWindow gives back the amount that was divided by the window.
 func inWindow(rate float64, s *PointSummary) float64 { return math.Round(rate * s.Window.Seconds()) }
 
-var pointWorkings = map[string]func(*PointSummary) (string, []Figure){
-	"output_throughput": func(s *PointSummary) (string, []Figure) {
-		return "output %s ÷ window %s", []Figure{{inWindow(s.OutputThroughput, s), "tok"}, {s.Window.Seconds(), "s"}}
+var pointWorkings = map[string]func(*PointSummary) (string, []Amount){
+	"output_throughput": func(s *PointSummary) (string, []Amount) {
+		return "output %s ÷ window %s", []Amount{{inWindow(s.OutputThroughput, s), "tok"}, {s.Window.Seconds(), "s"}}
 	},
-	"total_throughput": func(s *PointSummary) (string, []Figure) {
-		return "prompt and output %s ÷ window %s", []Figure{{inWindow(s.TotalThroughput, s), "tok"}, {s.Window.Seconds(), "s"}}
+	"total_throughput": func(s *PointSummary) (string, []Amount) {
+		return "prompt and output %s ÷ window %s", []Amount{{inWindow(s.TotalThroughput, s), "tok"}, {s.Window.Seconds(), "s"}}
 	},
-	"request_rate": func(s *PointSummary) (string, []Figure) {
-		return "%s ended within the window ÷ window %s", []Figure{{float64(s.InWindow), "requests"}, {s.Window.Seconds(), "s"}}
+	"request_rate": func(s *PointSummary) (string, []Amount) {
+		return "%s ended within the window ÷ window %s", []Amount{{float64(s.InWindow), "requests"}, {s.Window.Seconds(), "s"}}
 	},
-	"error_rate": func(s *PointSummary) (string, []Figure) {
-		return "%s failed ÷ %s sent", []Figure{{float64(s.Sent - s.OK), ""}, {float64(s.Sent), ""}}
+	"error_rate": func(s *PointSummary) (string, []Amount) {
+		return "%s failed ÷ %s sent", []Amount{{float64(s.Sent - s.OK), ""}, {float64(s.Sent), ""}}
 	},
-	"interactivity": func(s *PointSummary) (string, []Figure) {
-		return "1000 ÷ median tpot %s", []Figure{{s.TPOT.P50.Value, "ms"}}
+	"interactivity": func(s *PointSummary) (string, []Amount) {
+		return "1000 ÷ median tpot %s", []Amount{{s.TPOT.P50.Value, "ms"}}
 	},
-	"b_run": func(s *PointSummary) (string, []Figure) {
-		return "output_throughput %s × mean tpot %s", []Figure{{s.OutputThroughput, "tok/s"}, {s.TPOT.Mean, "ms"}}
+	"b_run": func(s *PointSummary) (string, []Amount) {
+		return "output_throughput %s × mean tpot %s", []Amount{{s.OutputThroughput, "tok/s"}, {s.TPOT.Mean, "ms"}}
 	},
-	"mean_inflight": func(s *PointSummary) (string, []Figure) {
-		return "mean over the window of %s, in which at most %s were in flight at once", []Figure{{s.Window.Seconds(), "s"}, {float64(s.MaxInflight), ""}}
+	"mean_inflight": func(s *PointSummary) (string, []Amount) {
+		return "mean over the window of %s, in which at most %s were in flight at once", []Amount{{s.Window.Seconds(), "s"}, {float64(s.MaxInflight), ""}}
 	},
-	"little_ratio": func(s *PointSummary) (string, []Figure) {
-		return "request_rate %s × mean e2e %s ÷ mean_inflight %s", []Figure{{s.RequestRate, "req/s"}, {s.E2E.Mean, "ms"}, {s.MeanInflight, ""}}
+	"little_ratio": func(s *PointSummary) (string, []Amount) {
+		return "request_rate %s × mean e2e %s ÷ mean_inflight %s", []Amount{{s.RequestRate, "req/s"}, {s.E2E.Mean, "ms"}, {s.MeanInflight, ""}}
 	},
-	"identity_ratio": func(s *PointSummary) (string, []Figure) {
-		return "output_throughput %s ÷ (C %s × N %s ÷ (mean ttft %s + (N − 1) × mean tpot %s))", []Figure{{s.OutputThroughput, "tok/s"},
+	"identity_ratio": func(s *PointSummary) (string, []Amount) {
+		return "output_throughput %s ÷ (C %s × N %s ÷ (mean ttft %s + (N − 1) × mean tpot %s))", []Amount{{s.OutputThroughput, "tok/s"},
 			{float64(s.Point.Load.Concurrency), ""}, {s.MeanOutput, ""}, {s.TTFT.Mean, "ms"}, {s.TPOT.Mean, "ms"}}
 	},
-	"mean_prompt": func(s *PointSummary) (string, []Figure) {
-		return "%s ÷ %s", []Figure{{float64(s.PromptTokens), "tok"}, {float64(s.OK), "requests"}}
+	"mean_prompt": func(s *PointSummary) (string, []Amount) {
+		return "%s ÷ %s", []Amount{{float64(s.PromptTokens), "tok"}, {float64(s.OK), "requests"}}
 	},
-	"mean_output": func(s *PointSummary) (string, []Figure) {
-		return "%s ÷ %s", []Figure{{float64(s.OutputTokens), "tok"}, {float64(s.OK), "requests"}}
+	"mean_output": func(s *PointSummary) (string, []Amount) {
+		return "%s ÷ %s", []Amount{{float64(s.OutputTokens), "tok"}, {float64(s.OK), "requests"}}
 	},
-	"goodput": func(s *PointSummary) (string, []Figure) {
-		return "%s within the SLO ÷ window %s", []Figure{{inWindow(s.Goodput, s), "requests"}, {s.Window.Seconds(), "s"}}
+	"goodput": func(s *PointSummary) (string, []Amount) {
+		return "%s within the SLO ÷ window %s", []Amount{{inWindow(s.Goodput, s), "requests"}, {s.Window.Seconds(), "s"}}
 	},
-	"slo_attainment": func(s *PointSummary) (string, []Figure) {
-		return "%s within the SLO ÷ %s sent", []Figure{{math.Round(s.GoodShare * float64(s.Sent)), ""}, {float64(s.Sent), ""}}
+	"slo_attainment": func(s *PointSummary) (string, []Amount) {
+		return "%s within the SLO ÷ %s sent", []Amount{{math.Round(s.GoodShare * float64(s.Sent)), ""}, {float64(s.Sent), ""}}
 	},
-	"achieved_rate": func(s *PointSummary) (string, []Figure) {
-		return "(%s − 1) ÷ %s from the first send to the last", []Figure{{float64(s.Sent), "requests"}, {float64(s.Sent-1) / s.AchievedRate, "s"}}
+	"achieved_rate": func(s *PointSummary) (string, []Amount) {
+		return "(%s − 1) ÷ %s from the first send to the last", []Amount{{float64(s.Sent), "requests"}, {float64(s.Sent-1) / s.AchievedRate, "s"}}
 	},
 }
 
@@ -96,35 +96,35 @@ func WorkedSample(m Metric, s *experiment.Sample) (Working, bool) {
 	if !ok {
 		return Working{}, false
 	}
-	w := Working{Result: Figure{v, m.Unit}}
+	w := Working{Result: Amount{v, m.Unit}}
 	w.Pattern, w.Values = parts(s)
 	return w, true
 }
 
 // instant is a time in ms since the point's start.
-func instant(i experiment.Instant) Figure { return Figure{float64(i) / 1e6, "ms"} }
+func instant(i experiment.Instant) Amount { return Amount{float64(i) / 1e6, "ms"} }
 
-var sampleWorkings = map[string]func(*experiment.Sample) (string, []Figure){
-	"ttft": func(s *experiment.Sample) (string, []Figure) {
-		return "first text %s − sent %s", []Figure{instant(s.FirstText()), instant(s.Sent)}
+var sampleWorkings = map[string]func(*experiment.Sample) (string, []Amount){
+	"ttft": func(s *experiment.Sample) (string, []Amount) {
+		return "first text %s − sent %s", []Amount{instant(s.FirstText()), instant(s.Sent)}
 	},
-	"ttft_answer": func(s *experiment.Sample) (string, []Figure) {
-		return "first content %s − sent %s", []Figure{instant(s.FirstContent), instant(s.Sent)}
+	"ttft_answer": func(s *experiment.Sample) (string, []Amount) {
+		return "first content %s − sent %s", []Amount{instant(s.FirstContent), instant(s.Sent)}
 	},
-	"e2e": func(s *experiment.Sample) (string, []Figure) {
-		return "last text %s − sent %s", []Figure{instant(lastText(s)), instant(s.Sent)}
+	"e2e": func(s *experiment.Sample) (string, []Amount) {
+		return "last text %s − sent %s", []Amount{instant(lastText(s)), instant(s.Sent)}
 	},
-	"tpot": func(s *experiment.Sample) (string, []Figure) {
+	"tpot": func(s *experiment.Sample) (string, []Amount) {
 		return "(last text %s − first text %s) ÷ (N %s − %s in the first event)",
-			[]Figure{instant(s.LastContent), instant(s.FirstText()), {float64(visibleTokens(s)), ""}, {float64(firstTokens(s)), ""}}
+			[]Amount{instant(s.LastContent), instant(s.FirstText()), {float64(visibleTokens(s)), ""}, {float64(firstTokens(s)), ""}}
 	},
-	"ttft_sched": func(s *experiment.Sample) (string, []Figure) {
-		return "first text %s − scheduled %s", []Figure{instant(s.FirstText()), instant(s.Scheduled)}
+	"ttft_sched": func(s *experiment.Sample) (string, []Amount) {
+		return "first text %s − scheduled %s", []Amount{instant(s.FirstText()), instant(s.Scheduled)}
 	},
-	"e2e_sched": func(s *experiment.Sample) (string, []Figure) {
-		return "last text %s − scheduled %s", []Figure{instant(lastText(s)), instant(s.Scheduled)}
+	"e2e_sched": func(s *experiment.Sample) (string, []Amount) {
+		return "last text %s − scheduled %s", []Amount{instant(lastText(s)), instant(s.Scheduled)}
 	},
-	"send_lag": func(s *experiment.Sample) (string, []Figure) {
-		return "sent %s − scheduled %s", []Figure{instant(s.Sent), instant(s.Scheduled)}
+	"send_lag": func(s *experiment.Sample) (string, []Amount) {
+		return "sent %s − scheduled %s", []Amount{instant(s.Sent), instant(s.Scheduled)}
 	},
 }

@@ -224,8 +224,11 @@ func notes(a, b *Run, levels []LevelDiff) []string {
 		}
 	}
 	if need := interval.LeastRepeats(Alpha / float64(max(1, figures))); repeats > 0 && repeats < need {
-		out = append(out, fmt.Sprintf("No difference can be called with %s on a side: for %s compared at once it takes %d on each (--metric compares fewer).",
-			plural(repeats, "repeat"), plural(figures, "figure"), need))
+		text := fmt.Sprintf("No difference can be called with %s on a side: it takes %d on each", plural(repeats, "repeat"), need)
+		if figures > 1 {
+			text += fmt.Sprintf(" where %d figures are compared at once (--metric compares fewer)", figures)
+		}
+		out = append(out, text+".")
 	}
 	if da, db := a.definitions(), b.definitions(); da != db {
 		out = append(out, fmt.Sprintf("The figures of %s are of definitions %s and those of %s of definitions %s: the same samples would give other figures.",

@@ -51,7 +51,7 @@ type Cell struct {
 	Row *Row
 }
 
-// Mean is a geometric mean, and its ratio to that of the first column.
+// Mean is the geometric mean of a column's values, and that of its ratios to the first column; NaN in that column.
 type Mean struct{ Value, Ratio float64 }
 
 // DefaultFigures are those that a grid compares unless others are named.
@@ -127,9 +127,17 @@ func (g *Grid) merge(in []Level, row, col []string) (*Level, error) {
 func place(names, values []string) string {
 	parts := make([]string, len(names))
 	for i := range names {
-		parts[i] = names[i] + "=" + values[i]
+		parts[i] = names[i] + "=" + orNone(values[i])
 	}
 	return strings.Join(parts, " ")
+}
+
+// column names a column in a sentence: an experiment by its name alone.
+func column(names, values []string) string {
+	if len(names) == 1 && names[0] == "experiment" {
+		return values[0]
+	}
+	return place(names, values)
 }
 
 func orNone(s string) string {
@@ -206,7 +214,7 @@ func (g *Grid) compareRow(i int, cells []*Level, floors Floors) error {
 
 // mean takes the geometric means of the columns.
 func (t *Table) mean(cols int) {
-	values := make([][]float64, cols)
+	values, ratios := make([][]float64, cols), make([][]float64, cols)
 	for _, row := range t.Cells {
 		if slices.ContainsFunc(row, func(c Cell) bool { return !(c.Value > 0) }) {
 			continue
@@ -214,12 +222,15 @@ func (t *Table) mean(cols int) {
 		t.MeanRows++
 		for j, c := range row {
 			values[j] = append(values[j], c.Value)
+			if c.Row != nil {
+				ratios[j] = append(ratios[j], c.Row.Ratio.Value)
+			}
 		}
 	}
 	for j := range values {
 		m := Mean{interval.Geomean(values[j]), math.NaN()}
 		if j > 0 {
-			m.Ratio = m.Value / t.Geomean[0].Value
+			m.Ratio = interval.Geomean(ratios[j])
 		}
 		t.Geomean = append(t.Geomean, m)
 	}
@@ -269,7 +280,9 @@ func (g *Grid) note(cells [][]*Level) {
 // to those keys may come from there.
 func (g *Grid) alsoDiffer(cells [][]*Level) {
 	named := func(key string) bool {
-		return slices.ContainsFunc(slices.Concat(g.RowKeys, g.ColKeys), func(n string) bool { return longKey(n) == key })
+		return slices.ContainsFunc(slices.Concat(g.RowKeys, g.ColKeys), func(n string) bool {
+			return longKey(n) == key || n == "settings" && strings.HasPrefix(key, optionPrefix)
+		})
 	}
 	for j := 1; j < len(g.Cols); j++ {
 		var list []string
@@ -285,7 +298,7 @@ func (g *Grid) alsoDiffer(cells [][]*Level) {
 		}
 		if len(list) > 0 {
 			g.Notes = append(g.Notes, fmt.Sprintf("%s and %s differ in %s too, which may explain some of it.",
-				place(g.ColKeys, g.Cols[0]), place(g.ColKeys, g.Cols[j]), strings.Join(list, ", ")))
+				column(g.ColKeys, g.Cols[0]), column(g.ColKeys, g.Cols[j]), strings.Join(list, ", ")))
 		}
 	}
 }

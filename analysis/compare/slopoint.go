@@ -23,6 +23,10 @@ var shareForm = regexp.MustCompile(`@\s*([0-9.]+)\s*%\s*$`)
 func ParseAt(text string) (experiment.SLO, error) {
 	rest := text
 	if m := shareForm.FindStringSubmatchIndex(text); m != nil {
+		share, err := strconv.ParseFloat(text[m[2]:m[3]], 64)
+		if err != nil || !(share > 0 && share <= 100) {
+			return nil, fmt.Errorf("the share @%s%% does not lie over 0 %% and up to 100 %%", text[m[2]:m[3]])
+		}
 		rest = text[:m[0]] + " goodput>=" + text[m[2]:m[3]] + "%"
 	} else if strings.Contains(text, "@") {
 		return nil, fmt.Errorf("%q does not end in a share of the requests, such as @95%%", text)

@@ -18,6 +18,7 @@ func TestParseAt(t *testing.T) {
 		{"ttft<500ms @95", "does not end in a share"},
 		{"ttft<500ms goodput>=90% @95%", "bounds goodput"},
 		{"@95% ttft<500ms", "does not end in a share"},
+		{"ttft<500ms @200%", "the share @200% does not lie"},
 		{"tftt<500ms @95%", "is not an objective"},
 	} {
 		slo, err := ParseAt(test.text)

@@ -197,22 +197,23 @@ func (r *Row) set(value float64, t *Tool, m *Metric) {
 	}
 }
 
-// Reasons gives, for each metric of the printout in its order, a sentence that holds for it; a metric
+// Reasons gives, for each metric of some printouts in their order, a sentence that holds for it; a metric
 // without one is left out, and metrics that share their sentence are named together.
-func (p *Printout) Reasons(of func(*Row) string) []string {
+func Reasons(list []Printout, of func(*Row) string) []string {
 	names, order := map[string][]string{}, []string{}
-	for i := range p.Rows {
-		row := &p.Rows[i]
-		sentence := of(row)
-		if sentence == "" {
-			continue
-		}
-		list := names[sentence]
-		if len(list) == 0 {
-			order = append(order, sentence)
-		}
-		if len(list) == 0 || list[len(list)-1] != row.Metric {
-			names[sentence] = append(list, row.Metric)
+	for i := range list {
+		for j := range list[i].Rows {
+			row := &list[i].Rows[j]
+			sentence := of(row)
+			if sentence == "" {
+				continue
+			}
+			if names[sentence] == nil {
+				order = append(order, sentence)
+			}
+			if !slices.Contains(names[sentence], row.Metric) {
+				names[sentence] = append(names[sentence], row.Metric)
+			}
 		}
 	}
 	var out []string

@@ -293,9 +293,9 @@ func per(amount, seconds float64) float64 {
 // open reports whether the load is a rate.
 func (r *run) open() bool { return r.point.Load.Open() }
 
-// cap is the most requests that may be in flight; 0 = any number.
+// cap is the most requests that may be in flight; 0 = any number, as where one of several classes is an open loop.
 func (r *run) cap() float64 {
-	if r.open() {
+	if r.point.Load.Rate > 0 {
 		return float64(r.spec.MaxConcurrency)
 	}
 	return float64(r.point.Load.Concurrency)

@@ -155,6 +155,11 @@ func TestRowsForTheLoad(t *testing.T) {
 			t.Errorf("%s: %s is %v, want %v", c.tool, c.name, got, c.want)
 		}
 	}
+	mixed := point(2)
+	mixed.Load.Rate = 5
+	if got := printed(t, "vllm", mixed, background, samples...); slices.ContainsFunc(got.Rows, func(r Row) bool { return strings.HasPrefix(r.Name, "Maximum") }) {
+		t.Error("a rate beside a closed loop is capped by the loop")
+	}
 	closed := printed(t, "vllm", point(2), background, samples...)
 	for _, absent := range []string{"Request rate configured (RPS):", "Request goodput (req/s):"} {
 		if slices.ContainsFunc(closed.Rows, func(r Row) bool { return r.Name == absent }) {

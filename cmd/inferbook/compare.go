@@ -242,7 +242,7 @@ func (p *program) printGridLegend(g *compare.Grid) {
 		if g.Corrected > 1 {
 			family = fmt.Sprintf(", corrected by Holm for the comparisons of a row (up to %d)", g.Corrected)
 		}
-		fmt.Fprintf(p.out, "\n[95 %%]; ~ = no difference shown; p by %s%s; n = %s\n", test, family, n)
+		fmt.Fprintf(p.out, "\n[95 %%]; %s; p by %s%s; n = %s; %s\n", noDifference, test, family, n, ofRepeats)
 	}
 	if g.Within {
 		fmt.Fprintf(p.out, "%s\n", p.bold(compare.WithinOneRun))
@@ -251,14 +251,7 @@ func (p *program) printGridLegend(g *compare.Grid) {
 	for _, u := range g.Unequal {
 		list = append(list, fmt.Sprintf("Compared although %s and %s did different work (%s).", u.A, u.B, unequalText(u.Work)))
 	}
-	list = unique(append(list, g.Notes...))
-	if len(list) == 0 {
-		return
-	}
-	fmt.Fprintf(p.out, "\n%s\n", p.bold("What this cannot support"))
-	for _, text := range list {
-		fmt.Fprintf(p.out, "  · %s\n", text)
-	}
+	p.printUnsupported(append(list, g.Notes...))
 }
 
 // keyText names a column by the values of its keys; a number says which key it is of.

@@ -139,15 +139,14 @@ func loadRun(ctx context.Context, nb *store.Notebook, e *experiment.Experiment, 
 		return nil, err
 	}
 	r := &compare.Run{Experiment: e, Samples: func(id string) iter.Seq2[experiment.Sample, error] { return nb.Samples(ctx, id) }}
+	if slo == nil {
+		r.Points, err = summaries(ctx, nb, e, points)
+		return r, err
+	}
 	spec := e.Spec
 	spec.SLO, spec.Classes = slo, nil
 	for _, pt := range points {
-		var s analysis.PointSummary
-		if slo == nil {
-			s, err = summary(ctx, nb, e, pt)
-		} else {
-			s, err = analysis.SummariseFor(pt, &spec, nb.Samples(ctx, pt.ID))
-		}
+		s, err := analysis.SummariseFor(pt, &spec, nb.Samples(ctx, pt.ID))
 		if err != nil {
 			return nil, fmt.Errorf("summarising %s of %s: %w", pt.Load, e.Alias(), err)
 		}
@@ -330,13 +329,19 @@ func loadsText(list []experiment.Load) string {
 	return strings.Join(texts, ", ")
 }
 
+// What the legends of diff and compare say of ~, and of the figures and ratios of several repeats.
+const (
+	noDifference = "~ = no difference shown: 1 lies within the interval, or p is 0.05 or more"
+	ofRepeats    = "figures are medians over the repeats, a ratio is of geometric means"
+)
+
 // printLegend says what the words, p and n stand for.
 func (p *program) printLegend(d *compare.Diff) {
 	corrected := 0
 	for _, l := range d.Levels {
 		corrected = max(corrected, l.Corrected)
 	}
-	n, test, values := "repeats", "the exact test of Mann and Whitney", "figures are medians over the repeats, a ratio is of geometric means"
+	n, test, values := "repeats", "the exact test of Mann and Whitney", ofRepeats
 	if d.Within {
 		n, test, values = "requests of one run, or parts of its window", "what varies within the runs", "figures are of one run each"
 	}
@@ -344,8 +349,8 @@ func (p *program) printLegend(d *compare.Diff) {
 	if corrected > 1 {
 		family = fmt.Sprintf(", corrected by Holm for the %d figures of each load", corrected)
 	}
-	fmt.Fprintf(p.out, "ratio: %s ÷ %s; ~ = no difference shown; p by %s%s; n = %s; %s\n",
-		d.B.Experiment.Alias(), d.A.Experiment.Alias(), test, family, n, values)
+	fmt.Fprintf(p.out, "ratio: %s ÷ %s; %s; p by %s%s; n = %s; %s\n",
+		d.B.Experiment.Alias(), d.A.Experiment.Alias(), noDifference, test, family, n, values)
 	if d.Within {
 		fmt.Fprintf(p.out, "%s\n", p.bold(compare.WithinOneRun))
 	}
@@ -368,12 +373,16 @@ func (p *program) printCaveats(d *compare.Diff) {
 	for _, l := range d.Levels {
 		list = append(list, l.Notes...)
 	}
-	list = append(list, lacks(d.Levels)...)
-	if list = unique(list); len(list) == 0 {
+	p.printUnsupported(append(list, lacks(d.Levels)...))
+}
+
+// printUnsupported prints, each once, what a comparison cannot support.
+func (p *program) printUnsupported(list []string) {
+	if len(list) == 0 {
 		return
 	}
 	fmt.Fprintf(p.out, "\n%s\n", p.bold("What this cannot support"))
-	for _, text := range list {
+	for _, text := range unique(list) {
 		fmt.Fprintf(p.out, "  · %s\n", text)
 	}
 }

@@ -141,6 +141,9 @@ func findTopic(word string) (topic, error) {
 	if others := peer.Definitions(name); len(others) > 0 {
 		return topic{others: others}, nil
 	}
+	if tool, ok := peer.ByName(word); ok {
+		return topic{}, usage("%s is a tool, not a word; `inferbook show exp-3 --as %s` prints what it would have printed, and why its figures differ", tool.Title, tool.Name)
+	}
 	if near := nearest(explainableWords(), strings.ToLower(word)); near != "" {
 		return topic{}, usage("there is nothing to explain under %q; did you mean %s?", word, near)
 	}

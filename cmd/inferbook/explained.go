@@ -152,12 +152,12 @@ func instantText(v float64) string {
 	return fmt.Sprintf("%s.%d ms", thousands(tenths/10), tenths%10)
 }
 
-// withUnit writes a figure: a whole number without decimals, unless it is a time.
-func withUnit(f analysis.Figure) string {
-	if f.Value != math.Trunc(f.Value) || math.Abs(f.Value) > 1e15 || f.Unit == "ms" || f.Unit == "s" {
-		return measure(f.Value, f.Unit)
+// withUnit writes an amount: a whole number without decimals, unless it is a time.
+func withUnit(a analysis.Amount) string {
+	if a.Value != math.Trunc(a.Value) || math.Abs(a.Value) > 1e15 || a.Unit == "ms" || a.Unit == "s" {
+		return measure(a.Value, a.Unit)
 	}
-	return strings.TrimSpace(thousands(int64(f.Value)) + " " + f.Unit)
+	return strings.TrimSpace(thousands(int64(a.Value)) + " " + a.Unit)
 }
 
 // printOtherVersions prints what a figure was under older definitions, and what has changed.

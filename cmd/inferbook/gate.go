@@ -209,7 +209,7 @@ type gateLoadJSON struct {
 
 func newGateJSON(d *compare.Diff, g *compare.Gate) gateJSON {
 	j := gateJSON{document: document{"inferbook.gate/1"}, Baseline: d.A.Experiment.Alias(), Candidate: d.B.Experiment.Alias(),
-		Verdict: g.Verdict, Tests: g.Tests, OnlyA: d.OnlyA, OnlyB: d.OnlyB, Setup: d.Setup, Notes: g.Notes}
+		Verdict: g.Verdict, Tests: g.Tests, OnlyA: orEmpty(d.OnlyA), OnlyB: orEmpty(d.OnlyB), Setup: d.Setup, Notes: orEmpty(g.Notes)}
 	for n, l := range d.Levels {
 		j.Loads = append(j.Loads, gateLoadJSON{l.A.Load, g.Rulings[n]})
 	}

@@ -33,8 +33,8 @@ type otherVersion struct {
 	Experiment string            `json:"experiment"`
 	Load       experiment.Load   `json:"load"`
 	Definition int               `json:"definition"`
-	Then       *analysis.Figure  `json:"then"` // nil = it was not known
-	Now        *analysis.Figure  `json:"now"`
+	Then       *analysis.Amount  `json:"then"` // nil = it was not known
+	Now        *analysis.Amount  `json:"now"`
 	Redefined  bool              `json:"redefined"` // the formula is another one since
 	Changes    []analysis.Change `json:"changes"`   // since that version
 }
@@ -115,15 +115,15 @@ func latestFigure(ctx context.Context, nb *store.Notebook, e *experiment.Experim
 }
 
 // valueOf is the point's figure: of a metric of samples the median.
-func valueOf(m analysis.Metric, s *analysis.PointSummary) analysis.Figure {
+func valueOf(m analysis.Metric, s *analysis.PointSummary) analysis.Amount {
 	if m.OfPoint != nil {
-		return analysis.Figure{Value: m.OfPoint(s), Unit: m.Unit}
+		return analysis.Amount{Value: m.OfPoint(s), Unit: m.Unit}
 	}
 	d, ok := s.DistributionOf(m.Name)
 	if !ok || d.N == 0 {
-		return analysis.Figure{Value: math.NaN(), Unit: m.Unit}
+		return analysis.Amount{Value: math.NaN(), Unit: m.Unit}
 	}
-	return analysis.Figure{Value: d.P50.Value, Unit: m.Unit}
+	return analysis.Amount{Value: d.P50.Value, Unit: m.Unit}
 }
 
 // lookVersions finds a figure that the notebook keeps under an older version of the definitions: that of
@@ -154,7 +154,7 @@ func (x *explanation) lookVersions(ctx context.Context, nb *store.Notebook, e *e
 		if err != nil {
 			return err
 		}
-		v := otherVersion{Experiment: e.Alias(), Load: pt.Load, Definition: older, Then: knownFigure(valueOf(m, &then)), Now: knownFigure(valueOf(m, &now)),
+		v := otherVersion{Experiment: e.Alias(), Load: pt.Load, Definition: older, Then: knownAmount(valueOf(m, &then)), Now: knownAmount(valueOf(m, &now)),
 			Changes: analysis.Changes(older, analysis.DefinitionVersion)}
 		for _, c := range v.Changes {
 			v.Redefined = v.Redefined || c.Redefines(m)
@@ -164,12 +164,12 @@ func (x *explanation) lookVersions(ctx context.Context, nb *store.Notebook, e *e
 	return nil
 }
 
-// knownFigure is a figure, nil for none.
-func knownFigure(f analysis.Figure) *analysis.Figure {
-	if math.IsNaN(f.Value) || math.IsInf(f.Value, 0) {
+// knownAmount is an amount, nil for none.
+func knownAmount(a analysis.Amount) *analysis.Amount {
+	if math.IsNaN(a.Value) || math.IsInf(a.Value, 0) {
 		return nil
 	}
-	return &f
+	return &a
 }
 
 // olderDefinition is the newest of the older versions of the definitions under which the notebook keeps

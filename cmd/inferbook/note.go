@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -94,7 +95,7 @@ func pointAt(ctx context.Context, nb *store.Notebook, e *experiment.Experiment, 
 		if pt.Load.Level() == level {
 			return pt.ID, nil
 		}
-		have = append(have, num(pt.Load.Level()))
+		have = append(have, strconv.FormatFloat(pt.Load.Level(), 'g', -1, 64))
 	}
 	return "", usage("%s has no level %g; it has %s", e.Alias(), level, strings.Join(unique(have), ", "))
 }

@@ -51,17 +51,15 @@ func (p *program) showAs(c *cli.Context, nb *store.Notebook, e *experiment.Exper
 		if _, err := pointAt(c.Context, nb, e, c.Float64("at")); err != nil {
 			return err
 		}
+		points = slices.DeleteFunc(points, func(pt experiment.Point) bool { return pt.Load.Level() != c.Float64("at") })
+	}
+	all, err := summaries(c.Context, nb, e, points)
+	if err != nil {
+		return err
 	}
 	list := []peer.Printout{}
-	for _, pt := range points {
-		if c.IsSet("at") && pt.Load.Level() != c.Float64("at") {
-			continue
-		}
-		s, err := summary(c.Context, nb, e, pt)
-		if err != nil {
-			return fmt.Errorf("summarising %s of %s: %w", pt.Load, e.Alias(), err)
-		}
-		printout, err := t.Print(&e.Spec, &s, nb.Samples(c.Context, pt.ID))
+	for i := range all {
+		printout, err := t.Print(&e.Spec, &all[i], nb.Samples(c.Context, points[i].ID))
 		if err != nil {
 			return err
 		}
@@ -81,6 +79,7 @@ func (p *program) showAs(c *cli.Context, nb *store.Notebook, e *experiment.Exper
 	for i := range list {
 		p.printAs(&list[i], e.Spec.Repeats)
 	}
+	p.printReasons(list)
 	fmt.Fprintf(p.out, "\n%s\n", p.bold("What it counts"))
 	for _, sentence := range append([]string{t.Population, t.Percentile}, t.Assumed...) {
 		fmt.Fprintf(p.out, "  · %s\n", sentence)
@@ -93,8 +92,7 @@ const manyStats = 10
 
 var fewStats = []string{"mean", "p50", "p90", "p99"}
 
-// printAs prints one point: the table, and in a line each why a figure differs, what stands
-// in for something else, and what is missing.
+// printAs prints the table of one point.
 func (p *program) printAs(a *peer.Printout, repeats int) {
 	title := a.Load.String()
 	if repeats > 1 {
@@ -129,18 +127,27 @@ func (p *program) printAs(a *peer.Printout, repeats int) {
 	if left > 0 {
 		fmt.Fprintf(p.out, "%s of these metrics are in --json\n", plural(left, "more statistic"))
 	}
+}
+
+// printReasons prints, in a line each, why a figure differs, what stands in for something else, and what is missing.
+func (p *program) printReasons(list []peer.Printout) {
+	is := func(of func(*peer.Printout, string) bool, metric string) bool {
+		return slices.ContainsFunc(list, func(a peer.Printout) bool { return of(&a, metric) })
+	}
+	differs := func(metric string) bool { return is((*peer.Printout).Differs, metric) }
+	compared := func(metric string) bool { return is((*peer.Printout).Compared, metric) }
 	for _, section := range []struct {
 		title string
 		of    func(*peer.Row) string
 	}{
 		{"Why its figures differ", func(r *peer.Row) string {
-			if a.Compared(r.Metric) && !a.Differs(r.Metric) {
+			if compared(r.Metric) && !differs(r.Metric) {
 				return ""
 			}
 			return r.Why
 		}},
 		{"Defined otherwise, and the same here", func(r *peer.Row) string {
-			if !a.Compared(r.Metric) || a.Differs(r.Metric) {
+			if !compared(r.Metric) || differs(r.Metric) {
 				return ""
 			}
 			return r.Why
@@ -148,8 +155,7 @@ func (p *program) printAs(a *peer.Printout, repeats int) {
 		{"What stands in for what a sample does not hold", func(r *peer.Row) string { return r.Approximation }},
 		{"What is missing", func(r *peer.Row) string { return r.Missing }},
 	} {
-		lines := a.Reasons(section.of)
-		if len(lines) > 0 {
+		if lines := peer.Reasons(list, section.of); len(lines) > 0 {
 			fmt.Fprintf(p.out, "\n%s\n  · %s\n", p.bold(section.title), strings.Join(lines, "\n  · "))
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -20,6 +21,9 @@ import (
 // line, column and a caret.
 func readSpec(path string, spec *experiment.Spec) error {
 	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return usage("there is no file %s to read a specification from; --like exp-3 repeats an experiment", path)
+	}
 	if err != nil {
 		return usage("reading the spec: %w", err)
 	}
