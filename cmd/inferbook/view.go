@@ -103,44 +103,63 @@ func (v *view) endedBy() experiment.EarlyEnd {
 // hundred bytes of memory a request.
 const summariesAtOnce = 4
 
-// summaries gives the points' summaries, in their order.
+// summaries gives the points' summaries, in their order. They are computed side by side and kept in
+// that order, so that the same runs make the same file.
 func summaries(ctx context.Context, nb *store.Notebook, e *experiment.Experiment, points []experiment.Point) ([]analysis.PointSummary, error) {
-	out := make([]analysis.PointSummary, len(points))
-	all, ctx := errgroup.WithContext(ctx)
+	out, kept := make([]analysis.PointSummary, len(points)), make([]bool, len(points))
+	all, within := errgroup.WithContext(ctx)
 	all.SetLimit(min(runtime.GOMAXPROCS(0), summariesAtOnce))
 	for i, pt := range points {
 		all.Go(func() (err error) {
-			if out[i], err = summary(ctx, nb, e, pt); err != nil {
-				return fmt.Errorf("summarising %s of %s: %w", pt.Load, e.Alias(), err)
-			}
-			return nil
+			out[i], kept[i], err = computed(within, nb, e, pt)
+			return err
 		})
 	}
-	return out, all.Wait()
+	if err := all.Wait(); err != nil {
+		return nil, err
+	}
+	for i := range out {
+		if !kept[i] {
+			if err := keep(ctx, nb, &out[i]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
 }
 
 // summary gives a point's summary, from the cache where it is current.
 func summary(ctx context.Context, nb *store.Notebook, e *experiment.Experiment, pt experiment.Point) (analysis.PointSummary, error) {
-	var s analysis.PointSummary
+	s, kept, err := computed(ctx, nb, e, pt)
+	if err == nil && !kept {
+		err = keep(ctx, nb, &s)
+	}
+	return s, err
+}
+
+// computed gives a point's summary, and whether it comes from the cache.
+func computed(ctx context.Context, nb *store.Notebook, e *experiment.Experiment, pt experiment.Point) (s analysis.PointSummary, kept bool, err error) {
 	cached, ok, err := nb.Summary(ctx, pt.ID, analysis.DefinitionVersion)
+	if err == nil && ok {
+		err = json.Unmarshal(cached, &s)
+	} else if err == nil {
+		s, err = analysis.SummariseFor(pt, &e.Spec, nb.Samples(ctx, pt.ID))
+	}
 	if err != nil {
-		return s, err
+		err = fmt.Errorf("summarising %s of %s: %w", pt.Load, e.Alias(), err)
 	}
-	if ok {
-		if err := json.Unmarshal(cached, &s); err != nil {
-			return s, fmt.Errorf("reading the cached summary: %w", err)
-		}
-		return s, nil
-	}
-	if s, err = analysis.SummariseFor(pt, &e.Spec, nb.Samples(ctx, pt.ID)); err != nil {
-		return s, err
-	}
+	return s, ok, err
+}
+
+// keep puts the summary of a point that is over into the cache.
+func keep(ctx context.Context, nb *store.Notebook, s *analysis.PointSummary) error {
+	pt := s.Point
 	if pt.Status == experiment.Running {
-		return s, nil
+		return nil
 	}
 	b, err := json.Marshal(s)
 	if err != nil {
-		return s, fmt.Errorf("writing the summary: %w", err)
+		return fmt.Errorf("writing the summary: %w", err)
 	}
 	err = nb.PutSummary(ctx, store.PointFigures{
 		PointID: pt.ID, Load: pt.Load, Repeat: pt.Repeat, Definition: analysis.DefinitionVersion,
@@ -152,7 +171,7 @@ func summary(ctx context.Context, nb *store.Notebook, e *experiment.Experiment, 
 	if errors.As(err, &refused) && refused.Code == store.ReadOnly {
 		err = nil
 	}
-	return s, err
+	return err
 }
 
 // showSchema names the form of runView. Of /1 it differs in what says how far the figures can be believed: /1 has
