@@ -37,20 +37,6 @@ func unskew(t, skew float64) float64 {
 	return (math.Cbrt(1+6*skew*(t-skew)) - 1) / (2 * skew)
 }
 
-// p is the two-sided p-value of the truth's being 0, without regard to skewness; NaN where nothing
-// is known of the error.
-func (e estimate) p() float64 {
-	switch {
-	case math.IsInf(e.err, 1):
-		return math.NaN()
-	case e.value == 0:
-		return 1
-	case e.err == 0:
-		return 0
-	}
-	return 2 * student(e.df).CDF(-math.Abs(e.value)/e.err)
-}
-
 // student is Student's t; it is the normal distribution to six digits from a million degrees of freedom on.
 func student(df float64) distuv.StudentsT { return distuv.StudentsT{Sigma: 1, Nu: min(df, 1e6)} }
 
