@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/analysis/interval"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -107,9 +108,10 @@ func TestSetupClasses(t *testing.T) {
 	b.Spec.Seed, b.Spec.Requests, b.Spec.OutputTokens = 7, 50, experiment.Tokens(64)
 	a.Environment.Set("gpu.driver", "", experiment.UnknownValue)
 	b.Environment.Set("gpu.driver", "", experiment.UnknownValue)
+	a.Environment.Set("gpu.memory", "", experiment.UnknownValue) // which b does not have
 	s := NewSetup(&Run{Experiment: a}, &Run{Experiment: b})
 	want := []Difference{{"output_tokens", "128 ±2 %", "64 ±2 %", Work}, {"seed", "1", "7", Confound}, {"requests", "", "50", Procedure}}
-	if diff := cmp.Diff(want, s.Differences); diff != "" || !slices.Equal(s.Unknown, []string{"gpu.driver"}) {
+	if diff := cmp.Diff(want, s.Differences); diff != "" || !slices.Equal(s.Unknown, []string{"gpu.driver", "gpu.memory"}) {
 		t.Errorf("unknown %v, differences %s", s.Unknown, diff)
 	}
 }
@@ -288,5 +290,18 @@ func TestSameConfigurationIsRarelyToldApart(t *testing.T) {
 		t.Errorf("a difference of 5 %% is found in %d of 500 pairs, want 400 at least", n)
 	} else {
 		t.Logf("a difference of 5 %% is found in %d of 500", n)
+	}
+}
+
+// What is 0 on one side alone differs, and by no ratio: it is not called the same.
+func TestZeroOnOneSide(t *testing.T) {
+	for _, test := range []struct {
+		a, b float64
+		want Word
+	}{{0, 0, Same}, {0, 0.2, NoWord}, {0.2, 0, NoWord}} {
+		r := Row{A: test.a, B: test.b, Ratio: interval.RepeatsRatio([]float64{test.a, test.a}, []float64{test.b, test.b})}
+		if r.say(); r.Word != test.want {
+			t.Errorf("%g and %g are %q, want %q", test.a, test.b, r.Word, test.want)
+		}
 	}
 }

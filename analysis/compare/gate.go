@@ -146,8 +146,11 @@ func NewGate(d *Diff, allowances []Allowance) (*Gate, error) {
 		for i := range list {
 			list[i].P, corrected = corrected[0], corrected[1:]
 			list[i].judge()
-			if why := d.Levels[n].doubt(); list[i].Verdict == Pass && why != "" {
-				list[i].Verdict, list[i].Because = Inconclusive, why
+			switch l := d.Levels[n]; {
+			case l.B.ok() == 0 && l.A.ok() > 0: // also where what is 0 for it has no ratio to the baseline
+				list[i].Verdict, list[i].Because = Fail, "none of its requests succeeded"
+			case list[i].Verdict == Pass && l.doubt() != "":
+				list[i].Verdict, list[i].Because = Inconclusive, l.doubt()
 			}
 			if v := list[i].Verdict; v == Fail || v == Inconclusive && g.Verdict == Pass {
 				g.Verdict = v

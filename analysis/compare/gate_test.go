@@ -65,6 +65,8 @@ func TestGate(t *testing.T) {
 	for _, p := range failing.Points {
 		p.OK = 90
 	}
+	barren := gateLevel(2, [3]float64{0, 0, 1})
+	barren.Points[0].OK = 0
 	piled := level(10, 1000, 0.1)
 	piled.Points[0].Oversaturated = true
 	nan := math.NaN()
@@ -91,6 +93,7 @@ func TestGate(t *testing.T) {
 		{"nothing fails", gateLevel(1, [3]float64{10, 1, 0}, [3]float64{10, 1, 0}), gateLevel(2, [3]float64{10, 1, 0}, [3]float64{10, 1, 0}), all[2:], []Verdict{Pass}, "both are 0"},
 		{"the baseline lacks it", gateLevel(1, [3]float64{nan, 1, 0}), gateLevel(2, [3]float64{10, 1, 0}), all[:1], []Verdict{Inconclusive}, "exp-1 has no such figure"},
 		{"the candidate lacks it", gateLevel(1, [3]float64{10, 1, 0}), gateLevel(2, [3]float64{nan, 1, 0}), all[:1], []Verdict{Fail}, "exp-2 has no such figure, and the baseline has"},
+		{"nothing succeeds", one, barren, all, []Verdict{Fail, Fail, Fail}, "none of its requests succeeded"},
 		{"its requests fail", base, failing, all[:1], []Verdict{Inconclusive}, "10 % of its requests failed"},
 		{"its requests pile up", base, piled, all[:1], []Verdict{Inconclusive}, "requests pile up"},
 		{"one run each without samples", one, gateLevel(2, [3]float64{10, 1, 0}), all[1:2], []Verdict{Inconclusive}, "it has no interval within a run"},

@@ -111,9 +111,14 @@ func compareFigure(f Figure, a, b Level, floors Floors) (Row, error) {
 	} else {
 		r.Ratio = interval.RepeatsRatio(va, vb)
 	}
-	r.RawP = r.Ratio.P
+	if r.RawP = r.Ratio.P; r.oneIsZero() {
+		r.Ratio.Value, r.Ratio.Warnings, r.Why = nan, nil, "It is 0 on one side, so there is no ratio to call better or worse."
+	}
 	return r, nil
 }
+
+// oneIsZero reports whether one side is 0 and the other is not: they differ, and have no ratio.
+func (r *Row) oneIsZero() bool { return (r.A == 0) != (r.B == 0) }
 
 // judge corrects the probabilities of the rows of one level by Holm, and gives each row
 // its word. It gives the number of comparisons that were corrected for.
@@ -138,7 +143,7 @@ func (r *Row) say() {
 	apart := math.Max(ratio, 1/ratio) - 1
 	r.UnderFloor = apart < r.Floor && apart > 0
 	switch {
-	case math.IsNaN(r.A) || math.IsNaN(r.B):
+	case math.IsNaN(r.A) || math.IsNaN(r.B) || r.oneIsZero():
 		r.Word = NoWord
 	case !r.Ratio.Distinguishable() || r.UnderFloor:
 		r.Word = Same

@@ -22,7 +22,7 @@ type Difference struct {
 type Setup struct {
 	Compared    int          `json:"compared"` // facts and fields that at least one of them has
 	Differences []Difference `json:"differences"`
-	// Unknown are facts that neither run knows: they may differ too.
+	// Unknown are facts that neither run knows, or that one does not know and the other does not have: they may differ too.
 	Unknown []string `json:"unknown"`
 }
 
@@ -42,11 +42,13 @@ func NewSetup(a, b *Run) Setup {
 	slices.Sort(keys)
 	s.Compared = len(keys)
 	for _, k := range keys {
+		a, b := fa[k], fb[k]
 		switch {
-		case fa[k] != fb[k]:
-			s.Differences = append(s.Differences, Difference{Key: k, A: fa[k], B: fb[k]})
-		case fa[k] == unknownText:
+		case a == b && a != unknownText:
+		case (a == "" || a == unknownText) && (b == "" || b == unknownText):
 			s.Unknown = append(s.Unknown, k)
+		default:
+			s.Differences = append(s.Differences, Difference{Key: k, A: a, B: b})
 		}
 	}
 	classify(s.Differences)
