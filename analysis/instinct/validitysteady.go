@@ -51,7 +51,7 @@ var steadyRules = []Rule{
 			{Name: "least", Value: 1, Why: "A window that does not hold one whole latency, or less than a request a user, is edges alone."},
 		},
 		Means:   "The edges of the window, where requests are cut in two, weigh as much as its middle.",
-		Reading: "nvidia-genai-perf-nim", Try: "Send ten requests a user or more: -n at least ten times the highest concurrency.",
+		Reading: "nvidia-genai-perf-nim", Try: "Send for five p95 latencies or longer, and in a closed loop ten requests a user: -n at least ten times the highest concurrency.",
 		look: atEach(seeShort),
 	},
 	{
