@@ -20,7 +20,8 @@ import (
 func (p *program) whyCommand() *cli.Command {
 	return &cli.Command{
 		Name: "why", Usage: "what a run's figures mean: whether they can be believed, where the time went, what binds, what would help",
-		UsageText: examples("inferbook why exp-3", "inferbook why exp-3 --all                         the silent rules too, with their inputs",
+		UsageText: examples("inferbook why exp-3", "inferbook why exp-3 --brief                       what fired, without inputs and thresholds",
+			"inferbook why exp-3 --all                         the silent rules too, with their inputs",
 			"inferbook why --list                              every rule; with I17 that one in full",
 			"inferbook why --mute I33 -m \"we measure through a VPN\"",
 			"inferbook why --set I25.gain=0.05 -m \"our sweeps double\"", "inferbook why --reset I25.gain"),
@@ -28,6 +29,7 @@ func (p *program) whyCommand() *cli.Command {
 			"explains it, and what to try next. A rule that cannot be evaluated says what is missing; it has not passed.",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "all", Usage: "print the silent and the missing rules in full"},
+			&cli.BoolFlag{Name: "brief", Usage: "what fired, and what to try; no inputs, no thresholds"},
 			&cli.BoolFlag{Name: "list", Usage: "list the rules, or the ones named"},
 			&cli.StringFlag{Name: "mute", Usage: "switch `RULE` off in this notebook"},
 			&cli.StringFlag{Name: "unmute", Usage: "switch `RULE` on again"},
@@ -56,6 +58,8 @@ func (p *program) whyAction(c *cli.Context) error {
 		return usage("-m says why a rule is changed; it goes with --mute, --unmute, --set or --reset")
 	case c.Bool("list"):
 		return p.whyList(c)
+	case c.Bool("brief") && c.Bool("all"):
+		return usage("--brief and --all ask for less and for more; give one of them")
 	}
 	ref, err := oneRef(c, "an experiment")
 	if err != nil {
@@ -78,7 +82,7 @@ func (p *program) whyAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	w := why{program: p, v: v, settings: one.Settings, findings: instinct.Look(&one), all: c.Bool("all"), readings: map[string]experiment.ReadingEntry{}}
+	w := why{program: p, v: v, settings: one.Settings, findings: instinct.Look(&one), all: c.Bool("all"), brief: c.Bool("brief"), readings: map[string]experiment.ReadingEntry{}}
 	list, err := nb.Readings(c.Context)
 	if err != nil {
 		return err
@@ -150,7 +154,8 @@ type why struct {
 	settings instinct.Settings
 	findings []instinct.Finding
 	readings map[string]experiment.ReadingEntry
-	all      bool
+	all      bool // the silent rules too
+	brief    bool // without inputs, thresholds and meaning
 }
 
 func (w *why) printJSON() error {
@@ -202,7 +207,7 @@ func (w *why) print() {
 	if len(quiet) > 0 {
 		fmt.Fprintf(w.out, "\nNothing fired under: %s\n", strings.Join(quiet, " "))
 	}
-	if !w.all {
+	if !w.all && !w.brief {
 		w.printRest()
 	}
 }
@@ -272,7 +277,10 @@ const mostPlaces = 3
 // printGroup tells a rule's findings of one state, and once what they have in common.
 func (w *why) printGroup(group []instinct.Finding) {
 	f := group[0]
-	fmt.Fprintf(w.out, "\n  %s  %s", w.bold(f.Rule), w.bold(f.Title))
+	if !w.brief {
+		fmt.Fprintln(w.out)
+	}
+	fmt.Fprintf(w.out, "  %s  %s", w.bold(f.Rule), w.bold(f.Title))
 	if f.State != instinct.Fired {
 		fmt.Fprintf(w.out, "  (%s)", f.State)
 	} else if s := gravest(group); s != instinct.Note {
@@ -280,7 +288,10 @@ func (w *why) printGroup(group []instinct.Finding) {
 	}
 	fmt.Fprintln(w.out)
 	w.printPlaces(group)
-	if f.State == instinct.NotApplicable || f.State == instinct.Muted {
+	if w.brief && f.Severity != instinct.Note {
+		w.label("try", f.Try)
+	}
+	if w.brief || f.State == instinct.NotApplicable || f.State == instinct.Muted {
 		return
 	}
 	for _, t := range f.Thresholds {
@@ -328,7 +339,9 @@ func (w *why) printPlaces(group []instinct.Finding) {
 			said = strings.Join(where, ", ") + ": " + said
 		}
 		fmt.Fprintf(w.out, "      %s\n", strings.TrimSuffix(said, ": "))
-		w.label("inputs", inputs)
+		if !w.brief {
+			w.label("inputs", inputs)
+		}
 	}
 	if len(further) > 0 {
 		fmt.Fprintf(w.out, "      and likewise at %s\n", strings.Join(further, ", "))
