@@ -35,6 +35,9 @@ func TestPrecise(t *testing.T) {
 // What the watch says at the sample where it is reached is what a summary of the
 // samples so far says, and it costs a look for each tenth of growth.
 func TestNarrowing(t *testing.T) {
+	if racing() {
+		t.Skip("one goroutine's arithmetic; make theory runs it without the race detector")
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		p, samples := queue(0.5, 3000, rapid.Uint64Range(1, 1000).Draw(t, "seed"), 1)
 		want := experiment.Precision{Metric: "e2e", Quantile: rapid.SampledFrom([]float64{0.5, 0.9}).Draw(t, "q"), Share: 0.15}
@@ -73,6 +76,9 @@ func TestNarrowingNeverReached(t *testing.T) {
 // Stopping at the first narrow interval costs coverage, and not much: of exponential
 // latencies with the mean 1 s the median is ln 2 s.
 func TestNarrowingCovers(t *testing.T) {
+	if racing() {
+		t.Skip("one goroutine's arithmetic; make theory runs it without the race detector")
+	}
 	const runs = 200
 	covered := 0
 	for seed := range uint64(runs) {

@@ -229,6 +229,9 @@ func TestVirtualSynchronous(t *testing.T) {
 // What the window is for: requests that end within it ÷ its length is the rate
 // of a long run, although it is short.
 func TestWindowIsUnbiased(t *testing.T) {
+	if queueRaces() {
+		t.Skip("one goroutine's arithmetic; make theory runs it without the race detector")
+	}
 	d := driveDeployment(t)
 	rate := func(requests, concurrency int, seed uint64) float64 {
 		r, sink := driveRun(drivePlan(t, func(s *experiment.Spec) {

@@ -167,7 +167,7 @@ func TestFullDiskEndsTheRun(t *testing.T) {
 
 // Requests that do not fit the context are refused one by one, as by a server.
 func TestVirtualRefusal(t *testing.T) {
-	r, sink := driveRun(drivePlan(t, func(s *experiment.Spec) { s.InputTokens = experiment.Tokens(1_000_000) }))
+	r, sink := driveRun(drivePlan(t, func(s *experiment.Spec) { s.InputTokens = experiment.Tokens(150_000) }))
 	status, err := r.DoVirtual(t.Context(), driveDeployment(t), nil, driveStart)
 	if status != experiment.Complete || err != nil || len(sink.samples[0]) == 0 {
 		t.Fatalf("%s, %v, %+v", status, err, sink.points)

@@ -96,6 +96,9 @@ func driveSimulator(t *testing.T, cfg sim.Config) *sim.Server {
 // The instrument measures what is: an hour of load at eight points, through HTTP, and
 // every TTFT and every gap is the engine's own, to the nanosecond.
 func TestAnHourOfLoadIsMeasuredExactly(t *testing.T) {
+	if queueRaces() {
+		t.Skip("an hour of load; make theory runs it without the race detector")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		server := driveSimulator(t, sim.Config{GPU: "l4"})

@@ -44,7 +44,11 @@ func TestSimulatedPairs(t *testing.T) {
 	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
 		t.Skip("5,000 simulated load levels take minutes under the race detector")
 	}
-	const pairs, repeats = 500, 5
+	const repeats = 5
+	pairs := 500
+	if testing.Short() {
+		pairs = 100
+	}
 	spec := experiment.DefaultSpec()
 	spec.Simulator, spec.Model, spec.Stream = &experiment.Simulator{GPU: "a10g", Count: 1, Model: "llama-3.1-8b", Runtime: "vllm-like"}, "llama-3.1-8b", true
 	spec.Concurrency, spec.Requests, spec.OutputTokens, spec.Repeats = []int{8}, 100, experiment.Tokens(64), 2*pairs*repeats

@@ -13,7 +13,12 @@ import (
 )
 
 // healthyRuns is how many runs the rate of false alarms rests on.
-const healthyRuns = 200
+func healthyRuns() int {
+	if testing.Short() {
+		return 50
+	}
+	return 200
+}
 
 // healthySpec draws a deployment, lengths and loads that it serves with room to spare, and enough
 // requests for what is said of them. The engine's steps vary by up to 5 %.
@@ -50,7 +55,7 @@ func TestHealthyRuns(t *testing.T) {
 	}
 	r := rand.New(rand.NewPCG(17, 200))
 	fired := map[instinct.Severity]map[string]int{instinct.Error: {}, instinct.Warning: {}, instinct.Note: {}}
-	for run := range healthyRuns {
+	for run := range healthyRuns() {
 		c := new(engine).measure(t, func(s *experiment.Spec) { healthySpec(r, s) }, run+1)
 		worst := map[string]instinct.Severity{}
 		for _, f := range instinct.Look(&c) {
@@ -71,13 +76,13 @@ func TestHealthyRuns(t *testing.T) {
 	for _, severity := range []instinct.Severity{instinct.Error, instinct.Warning, instinct.Note} {
 		var parts []string
 		for _, rule := range slices.Sorted(maps.Keys(fired[severity])) {
-			parts = append(parts, fmt.Sprintf("%s %.1f %%", rule, 100*float64(fired[severity][rule])/healthyRuns))
+			parts = append(parts, fmt.Sprintf("%s %.1f %%", rule, 100*float64(fired[severity][rule])/float64(healthyRuns())))
 		}
-		t.Logf("%s in %d healthy runs: %s", severity, healthyRuns, strings.Join(parts, ", "))
+		t.Logf("%s in %d healthy runs: %s", severity, healthyRuns(), strings.Join(parts, ", "))
 	}
 	for rule, n := range fired[instinct.Error] {
-		if 100*n > healthyRuns {
-			t.Errorf("%s is a false alarm in %d of %d healthy runs", rule, n, healthyRuns)
+		if 100*n > healthyRuns() {
+			t.Errorf("%s is a false alarm in %d of %d healthy runs", rule, n, healthyRuns())
 		}
 	}
 }
