@@ -70,7 +70,7 @@ race:
 
 # Tests of 10⁵ requests and of a hundred simulated load levels take minutes under the
 # race detector, and skip there. `make proofs` draws as many samples as their figures are quoted for.
-theory: PROOF ?= -short
+PROOF := -short
 theory proofs: export CGO_CFLAGS := -O1 -w
 proofs: PROOF := -count=1 -v
 proofs: theory ## how well intervals cover, how often equals are told apart, how often healthy runs are accused
