@@ -214,6 +214,9 @@ var runDefects = []defect{
 	{"a late engine", loop, simulated("timing unreliable (host overloaded)"), []string{
 		"V14 error: The simulated engine did not keep its own time: lateness p99 30 ms; timing unreliable (host overloaded).",
 		"V15 note: Every figure here comes from the simulated engine. Its clock was scaled ×4: every time here is the engine's divided by that factor, and every rate its rate times it."}, ""},
+	{"an engine that is late by a part of a step", loop, simulated("p99 1.13 ms; median step 7.27 ms; timing unreliable (host overloaded)"), []string{
+		"V14 warning: The simulated engine did not keep its own time: lateness p99 30 ms; p99 1.13 ms; median step 7.27 ms; timing unreliable (host overloaded).",
+		"V15 note: Every figure here comes from the simulated engine. Its clock was scaled ×4: every time here is the engine's divided by that factor, and every rate its rate times it."}, ""},
 	{"an engine in time", loop, simulated("timing reliable"), []string{
 		"V15 note: Every figure here comes from the simulated engine. Its clock was scaled ×4: every time here is the engine's divided by that factor, and every rate its rate times it."}, ""},
 }

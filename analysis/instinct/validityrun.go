@@ -3,7 +3,9 @@ package instinct
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/inferbook/inferbook/analysis"
@@ -63,7 +65,10 @@ var runRules = []Rule{
 	},
 	{
 		ID: "V14", Title: "Simulated engine late", Section: Validity, Severity: Error,
-		Needs: "the simulated engine's own account of its lateness", Fires: "that account says that its timing is unreliable",
+		Needs: "the simulated engine's own account of its lateness", Fires: "that account says that its timing is unreliable; an error where the p99 of its lateness is `step` of its median step or more, or not told",
+		Thresholds: []Threshold{
+			{Name: "step", Value: 0.5, Why: "Below half a step tokens leave in the step that computed them, and TTFT and TPOT, which span many steps, move by less than one of them; the tail of the gaps is the host's all the same."},
+		},
 		Means:   "The host was too busy for the engine to keep its own time, so that the times are the host's and not the model's.",
 		Reading: "vllm-joins-pytorch", Try: "Run it with --virtual, which takes no time, or on an idle host.",
 		look: seeLateness,
@@ -262,11 +267,30 @@ func seeLateness(l *look) {
 		case account.Source == experiment.UnknownValue:
 			l.say(NotEvaluable, nil, "The simulated engine's own account of its lateness was not recorded.")
 		case strings.Contains(account.Value, "timing unreliable"):
-			l.say(Fired, nil, "The simulated engine did not keep its own time: "+account.Value+".")
+			severity, off := Error, lateness(account.Value)
+			if off < l.limit("step") {
+				severity = Warning
+			}
+			l.sayAs(severity, Fired, nil, "The simulated engine did not keep its own time: "+account.Value+".", in("p99 of lateness ÷ median step", off, ""))
 		default:
 			l.say(Silent, nil, "The simulated engine's account: "+account.Value+".")
 		}
 	}
+}
+
+var latenessForm = regexp.MustCompile(`p99 ([0-9.]+) ms; median step ([0-9.]+) ms`)
+
+// lateness is the p99 of how late tokens were ÷ the median step, by the engine's account; NaN where
+// it does not say.
+func lateness(account string) float64 {
+	m := latenessForm.FindStringSubmatch(account)
+	if m == nil {
+		return math.NaN()
+	}
+	// The form lets nothing but digits and points through.
+	late, _ := strconv.ParseFloat(m[1], 64)
+	step, _ := strconv.ParseFloat(m[2], 64)
+	return late / step
 }
 
 func seeSimulated(l *look) {

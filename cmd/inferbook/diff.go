@@ -371,7 +371,9 @@ func (p *program) printCaveats(d *compare.Diff) {
 	}
 	list = append(list, d.Notes...)
 	for _, l := range d.Levels {
-		list = append(list, l.Notes...)
+		for _, n := range l.Notes {
+			list = append(list, l.A.Load.String()+": "+n)
+		}
 	}
 	p.printUnsupported(append(list, lacks(d.Levels)...))
 }
