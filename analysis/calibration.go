@@ -9,6 +9,8 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
+
+	"github.com/inferbook/inferbook/analysis/sentence"
 )
 
 // Record is how good the guesses of a group have been.
@@ -169,18 +171,18 @@ func (c *Calibration) say() {
 	add := func(format string, a ...any) { c.Sentences = append(c.Sentences, fmt.Sprintf(format, a...)) }
 	for _, r := range c.Metrics {
 		if e := r.Factor; e.Bounded() && e.Low > 1 {
-			add("For %s the outcomes are on average %s × your bounds: they come out higher.", r.Group, short(e.Value))
+			add("For %s the outcomes are on average %s × your bounds: they come out higher.", r.Group, sentence.Short(e.Value))
 		} else if e.Bounded() && e.High < 1 {
-			add("For %s the outcomes are on average %s × your bounds: they come out lower.", r.Group, short(e.Value))
+			add("For %s the outcomes are on average %s × your bounds: they come out lower.", r.Group, sentence.Short(e.Value))
 		}
 	}
 	for _, b := range c.Bands {
-		said := percent(b.From)
+		said := sentence.Percent(b.From)
 		if b.To > b.From {
-			said = fmt.Sprintf("%.3g to %s", 100*b.From, percent(b.To))
+			said = fmt.Sprintf("%.3g to %s", 100*b.From, sentence.Percent(b.To))
 		}
 		text := fmt.Sprintf("Of %s made with %s, %d held: %s [%s, %s]", counted(b.HitRate.N, "guess", "guesses"), said, b.Held,
-			percent(b.HitRate.Value), short(100*b.HitRate.Low), short(100*b.HitRate.High))
+			sentence.Percent(b.HitRate.Value), sentence.Short(100*b.HitRate.Low), sentence.Short(100*b.HitRate.High))
 		switch {
 		case b.HitRate.High < b.Mean:
 			text += ", so you are too sure of these"
@@ -190,7 +192,7 @@ func (c *Calibration) say() {
 		add("%s.", text)
 	}
 	if c.Sure > 0 {
-		add("The Brier score is %s over %s with a confidence: 0 is perfect, and always saying 50 %% gives 0.25.", short(c.Brier), counted(c.Sure, "decided guess", "decided guesses"))
+		add("The Brier score is %s over %s with a confidence: 0 is perfect, and always saying 50 %% gives 0.25.", sentence.Short(c.Brier), counted(c.Sure, "decided guess", "decided guesses"))
 	}
 	if c.Before.HitRate.N > 0 && c.Recent.HitRate.N > 0 {
 		add("Of the last %d guesses %d of %d decided held; before that %d of %d.", recent, c.Recent.Held, c.Recent.HitRate.N, c.Before.Held, c.Before.HitRate.N)

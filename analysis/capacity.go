@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -31,7 +32,7 @@ func stableRate(levels []Level) *Landmark {
 				return nil
 			}
 			return last.landmark(last.RequestRate.Value, fmt.Sprintf("At %s the server completes %s req/s and requests do not pile up; at %s they do.",
-				last.Load, short(last.RequestRate.Value), l.Load), "nvidia-fundamental-concepts")
+				last.Load, sentence.Short(last.RequestRate.Value), l.Load), "nvidia-fundamental-concepts")
 		}
 		if l.RequestRate.Value > 0 && !(l.RequestRate.Value < shownBar*l.AchievedRate.Value) && !(l.ErrorRate > errorBar) && !slices.ContainsFunc(l.Points, func(s PointSummary) bool { return capped(&s) }) {
 			last = l
@@ -45,7 +46,7 @@ func stableRate(levels []Level) *Landmark {
 		above = ", the highest rate at which this run can tell,"
 	}
 	return last.landmark(last.RequestRate.Value, fmt.Sprintf("At %s%s the server completes %s req/s and requests do not pile up.",
-		last.Load, above, short(last.RequestRate.Value)), "nvidia-fundamental-concepts")
+		last.Load, above, sentence.Short(last.RequestRate.Value)), "nvidia-fundamental-concepts")
 }
 
 // capped reports whether a cap on concurrency held back so many requests that the
@@ -67,7 +68,7 @@ func bestGoodput(levels []Level) *Landmark {
 		rest = ", more than at any other level"
 	}
 	return best.landmark(best.Goodput.Value, fmt.Sprintf("At %s %s of %s req/s are within the SLO%s.",
-		best.Load, short(best.Goodput.Value), short(best.RequestRate.Value), rest), "vllm-repository")
+		best.Load, sentence.Short(best.Goodput.Value), sentence.Short(best.RequestRate.Value), rest), "vllm-repository")
 }
 
 // sloCapacity is the largest level that holds the SLO, below the first that misses
@@ -93,7 +94,7 @@ func sloCapacity(levels []Level, slo experiment.SLO) *Landmark {
 	if next != nil {
 		after = fmt.Sprintf("%s misses it", next.Load)
 	}
-	return held.landmark(held.RequestRate.Value, fmt.Sprintf("At %s %s holds, with %s req/s; %s.", held.Load, slo, short(held.RequestRate.Value), after), "vllm-repository")
+	return held.landmark(held.RequestRate.Value, fmt.Sprintf("At %s %s holds, with %s req/s; %s.", held.Load, slo, sentence.Short(held.RequestRate.Value), after), "vllm-repository")
 }
 
 func (l *Level) landmark(value float64, because, reading string) *Landmark {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -213,10 +214,10 @@ func costWarnings(c *Curve, l *Level, p *experiment.Price, gpus int) []string {
 	// A fleet's bill over one server's throughput is the classic slip: the servers must cancel.
 	if c.GPUs > 0 && gpus != c.GPUs {
 		say("The bill is for %s and the throughput is that of %d: this is %s times what the tokens of %s cost. What stands idle is said with the utilisation.",
-			plural(gpus, "GPU"), c.GPUs, short(float64(gpus)/float64(c.GPUs)), plural(c.GPUs, "GPU"))
+			sentence.Plural(gpus, "GPU"), c.GPUs, sentence.Short(float64(gpus)/float64(c.GPUs)), sentence.Plural(c.GPUs, "GPU"))
 	}
 	if l.ErrorRate > errorBar {
-		say("%s of the requests failed: they cost time and bring no tokens.", percent(l.ErrorRate))
+		say("%s of the requests failed: they cost time and bring no tokens.", sentence.Percent(l.ErrorRate))
 	}
 	if w := repeatWarning(l.OutputThroughput.Repeats); w != "" && l.OutputThroughput.Repeats > 0 {
 		say("%s", w)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -50,7 +51,7 @@ func curveWarnings(e *experiment.Experiment, c *Curve) []string {
 		out = append(out, fmt.Sprintf("The plan has %s, of which nothing was recorded.", list(absent)))
 	}
 	if loops := len(throughputs(c.Levels)); loops < shapeLevels && e.Spec.Search == nil && !slices.ContainsFunc(c.Levels, func(l Level) bool { return !closed(l.Load) }) {
-		out = append(out, fmt.Sprintf("%s cannot show a shape: knee, plateau and fit need three or more.", plural(len(c.Levels), "level")))
+		out = append(out, fmt.Sprintf("%s cannot show a shape: knee, plateau and fit need three or more.", sentence.Plural(len(c.Levels), "level")))
 	}
 	if i := slices.IndexFunc(c.Levels, func(l Level) bool { return l.Load.Open() }); i >= 0 && c.Levels[i].Oversaturated {
 		out = append(out, fmt.Sprintf("Requests pile up at the lowest rate already, %s: the highest that is stable lies below it.", c.Levels[i].Load))

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/inferbook/inferbook/analysis/sentence"
 )
 
 // figure is one number that people speak of by a name: a metric with its statistic,
@@ -114,13 +116,13 @@ func figureNames() []string {
 func (f *figure) write(v float64) string {
 	switch {
 	case f.share:
-		return percent(v)
+		return sentence.Percent(v)
 	case f.unit == "":
-		return short(v)
+		return sentence.Short(v)
 	case f.unit == "ms" && v >= 1000:
-		return short(v/1000) + " s"
+		return sentence.Short(v/1000) + " s"
 	}
-	return short(v) + " " + f.unit
+	return sentence.Short(v) + " " + f.unit
 }
 
 // writeEstimate prints a value with its interval: "563 ms [490, 710]", or with the range

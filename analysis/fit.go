@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/inferbook/inferbook/analysis/interval"
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -110,7 +111,7 @@ func fitTPOT(levels []Level, limit *Landmark) (fit *LineFit, refused string) {
 	line := interval.Fit(xs, ys)
 	if line.Alpha < 0 {
 		return nil, fmt.Sprintf("No line is fitted to TPOT: a straight line through these levels would start below zero, at %s ms, "+
-			"so TPOT does not grow in proportion to load here.", short(line.Alpha))
+			"so TPOT does not grow in proportion to load here.", sentence.Short(line.Alpha))
 	}
 	fit = &LineFit{
 		Alpha: line.Alpha, AlphaLow: line.AlphaLow, AlphaHigh: line.AlphaHigh, Beta: line.Beta, BetaLow: line.BetaLow, BetaHigh: line.BetaHigh,
@@ -157,13 +158,13 @@ func freeBatching(f *LineFit) *Landmark {
 	}
 	sure := ""
 	if finite(f.DoubleLow) && finite(f.DoubleHigh) {
-		sure = fmt.Sprintf(", 95 %% %s to %s", short(f.DoubleLow), short(f.DoubleHigh))
+		sure = fmt.Sprintf(", 95 %% %s to %s", sentence.Short(f.DoubleLow), sentence.Short(f.DoubleHigh))
 	}
 	because := fmt.Sprintf("Up to here another user costs the others next to nothing: TPOT doubles at C* = α/β = %s users%s, and a fifth of that is %s.",
-		short(f.Double), sure, short(end))
+		sentence.Short(f.Double), sure, sentence.Short(end))
 	if end > f.To {
 		because = fmt.Sprintf("As far as the line was fitted another user costs the others next to nothing: TPOT would double at C* = α/β = %s users%s, and a fifth of that, %s, is beyond c=%s.",
-			short(f.Double), sure, short(end), short(f.To))
+			sentence.Short(f.Double), sure, sentence.Short(end), sentence.Short(f.To))
 		end = f.To
 	}
 	return &Landmark{Load: experiment.Load{Concurrency: int(end)}, Level: math.Floor(end), Value: end, Because: because, Reading: "databricks-inference-performance"}

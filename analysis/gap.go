@@ -10,6 +10,7 @@ import (
 
 	"gonum.org/v1/gonum/stat/distuv"
 
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -182,7 +183,7 @@ func (g *gaps) distribution(m Metric) Distribution {
 		e.Warnings = countWarnings(g.n, float64(g.n), q)
 		if !e.Bounded() {
 			e.Warnings = append(e.Warnings, fmt.Sprintf("%s of the gaps comes from %s, too few for a two-sided interval between requests.",
-				percentile(q), plural(g.requests, "request")))
+				percentile(q), sentence.Plural(g.requests, "request")))
 		}
 		*d.quantile(i) = e
 	}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -72,7 +73,7 @@ func plateau(levels []Level) *Landmark {
 	return &Landmark{
 		Load: experiment.Load{Concurrency: a.users}, Level: float64(a.users), Value: a.value,
 		Because: fmt.Sprintf("c=%d → c=%d takes output throughput from %s to %s tok/s: load grows by %s and %s, and %s.",
-			a.users, b.users, short(a.value), short(b.value), percent(float64(b.users-a.users)/float64(a.users)), bought((b.value-a.value)/a.value), further),
+			a.users, b.users, sentence.Short(a.value), sentence.Short(b.value), sentence.Percent(float64(b.users-a.users)/float64(a.users)), bought((b.value-a.value)/a.value), further),
 		Reading: "nvidia-genai-perf-nim",
 	}
 }
@@ -80,9 +81,9 @@ func plateau(levels []Level) *Landmark {
 // bought says what more load brought, as a share of the throughput before it.
 func bought(share float64) string {
 	if share < 0 {
-		return "throughput loses " + percent(-share)
+		return "throughput loses " + sentence.Percent(-share)
 	}
-	return "buys " + percent(share) + ", under a tenth of its own growth"
+	return "buys " + sentence.Percent(share) + ", under a tenth of its own growth"
 }
 
 func knee(levels []Level) *Landmark {
@@ -118,8 +119,8 @@ func knee(levels []Level) *Landmark {
 	return &Landmark{
 		Load: experiment.Load{Concurrency: k.users}, Level: float64(k.users), Value: k.value,
 		Because: fmt.Sprintf("At c=%d the server gives %s of the sweep's gain in throughput for %s of its growth in load (c=%d to c=%d), "+
-			"further apart than at any other level.", k.users, percent(ratio(k.value-first.value, top-first.value)),
-			percent(float64(k.users-first.users)/float64(last.users-first.users)), first.users, last.users),
+			"further apart than at any other level.", k.users, sentence.Percent(ratio(k.value-first.value, top-first.value)),
+			sentence.Percent(float64(k.users-first.users)/float64(last.users-first.users)), first.users, last.users),
 		Reading: "databricks-inference-performance",
 	}
 }
@@ -148,7 +149,7 @@ func AdmissionLimit(levels []Level, flatness, share float64) *Landmark {
 		Load: experiment.Load{Concurrency: a.users}, Level: float64(a.users), Value: average,
 		Because: fmt.Sprintf("From c=%d to c=%d the server decodes %s requests at once (%s to %s, all within %s), "+
 			"fewer than %s of what is offered: the others wait to be admitted.",
-			a.users, b.users, short(average), short(least.value), short(most.value), percent(flatness), percent(share)),
+			a.users, b.users, sentence.Short(average), sentence.Short(least.value), sentence.Short(most.value), sentence.Percent(flatness), sentence.Percent(share)),
 		Reading: "nvidia-tensorrt-llm-tuning",
 	}
 }

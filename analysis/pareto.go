@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -90,7 +91,7 @@ func Pareto(curves []Curve) Frontier {
 		f.Warnings = append(f.Warnings, "The models differ: a smaller one is faster, and whether its answers are as good is not measured here.")
 	}
 	if once {
-		f.Warnings = append(f.Warnings, fmt.Sprintf("Some points are of one repeat: a difference under %s is taken for noise there.", percent(paretoNoise)))
+		f.Warnings = append(f.Warnings, fmt.Sprintf("Some points are of one repeat: a difference under %s is taken for noise there.", sentence.Percent(paretoNoise)))
 	}
 	f.judge()
 	return f

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -226,7 +227,7 @@ func (p *Physics) explainMBU(c *Curve) {
 		slow = " Under 30 % something else takes the time, such as launching kernels or the host, or the hardware is not what it is said to be."
 	}
 	p.say(reading, "At %s TPOT is %s× the speed of light of %s ms, in which %s of memory bandwidth read %s of weights%s: MBU is %s.%s",
-		l.Load, short(tpot/l.Floor), short(l.Floor), bandwidth(m.Bandwidth), gigabytes(m.ActiveBytes), m.cacheText(l), percent(l.MBU.Value), slow)
+		l.Load, sentence.Short(tpot/l.Floor), sentence.Short(l.Floor), bandwidth(m.Bandwidth), gigabytes(m.ActiveBytes), m.cacheText(l), sentence.Percent(l.MBU.Value), slow)
 	if last := told[len(told)-1]; last != first {
 		l, tpot := &p.Levels[last], c.Levels[last].TPOTP50.Value
 		between, bound := "", ""
@@ -237,7 +238,7 @@ func (p *Physics) explainMBU(c *Curve) {
 			bound = " That is a lower bound: several requests read more of the experts than one does, and only one's are counted."
 		}
 		p.say(reading, "At %s, with %s requests decoding at once%s, TPOT is %s× its speed of light of %s ms: MBU is %s%s.%s",
-			l.Load, short(l.Batch), onEach(m), short(tpot/l.Floor), short(l.Floor), percent(l.MBU.Value), between, bound)
+			l.Load, sentence.Short(l.Batch), onEach(m), sentence.Short(tpot/l.Floor), sentence.Short(l.Floor), sentence.Percent(l.MBU.Value), between, bound)
 	}
 	p.explainFasterThanLight(c, told)
 }
@@ -264,9 +265,9 @@ func (p *Physics) explainFasterThanLight(c *Curve, told []int) {
 		gigabytes(c.Machine.ActiveBytes), billions(c.Machine.Active), bandwidth(c.Machine.Bandwidth), c.Machine.GPUs)
 	if i > 0 && kv > c.Machine.ActiveBytes {
 		cause = fmt.Sprintf("the %s that %s requests of %s tokens take, more than the weights: keys and values have fewer bytes than the %s a token taken, or requests share a prefix that is read once",
-			gigabytes(kv), short(l.Batch), short(l.Context), short(c.Machine.KVPerToken))
+			gigabytes(kv), sentence.Short(l.Batch), sentence.Short(l.Context), sentence.Short(c.Machine.KVPerToken))
 	}
-	p.say("databricks-inference-performance", "At %s MBU is %s, which no memory reaches, so an input is wrong: %s.", l.Load, percent(l.MBU.Value), cause)
+	p.say("databricks-inference-performance", "At %s MBU is %s, which no memory reaches, so an input is wrong: %s.", l.Load, sentence.Percent(l.MBU.Value), cause)
 }
 
 func (p *Physics) explainPrefill(c *Curve) {
@@ -285,16 +286,16 @@ func (p *Physics) explainPrefill(c *Curve) {
 	case f.MFU > 1:
 		caveat = "no GPU does more than its peak, so prompts came from a cache unseen, or model or hardware are not what they are said to be."
 	case f.Tokens < even:
-		caveat = fmt.Sprintf("a prompt under %s tokens is bound by reading the weights, not by arithmetic, so this says little of the peak.", short(even))
+		caveat = fmt.Sprintf("a prompt under %s tokens is bound by reading the weights, not by arithmetic, so this says little of the peak.", sentence.Short(even))
 	}
-	what := fmt.Sprintf("a prompt of %s tokens", short(f.Tokens))
+	what := fmt.Sprintf("a prompt of %s tokens", sentence.Short(f.Tokens))
 	if l, _ := c.Level(f.Load); l != nil {
 		if whole, _ := meanLengths(l); whole > 1.01*f.Tokens {
-			what = fmt.Sprintf("a prompt with %s tokens that are in no cache", short(f.Tokens))
+			what = fmt.Sprintf("a prompt with %s tokens that are in no cache", sentence.Short(f.Tokens))
 		}
 	}
 	p.say("databricks-inference-performance", "At %s %s has its first token after %s ms, so prefill reaches at least %s tok/s, %s of the peak of %s (MFU); %s",
-		f.Load, what, short(f.Tokens/f.Rate*1000), short(f.Rate), percent(f.MFU), teraflops(m.Peak), caveat)
+		f.Load, what, sentence.Short(f.Tokens/f.Rate*1000), sentence.Short(f.Rate), sentence.Percent(f.MFU), teraflops(m.Peak), caveat)
 }
 
 func (p *Physics) explainCapacity(c *Curve) {
@@ -302,24 +303,24 @@ func (p *Physics) explainCapacity(c *Curve) {
 	if k == nil {
 		return
 	}
-	room := fmt.Sprintf("memory has room for %s requests of full length", short(k.Whole))
+	room := fmt.Sprintf("memory has room for %s requests of full length", sentence.Short(k.Whole))
 	if k.Mean > 1.05*k.Whole {
-		room += fmt.Sprintf(", and for %s of the mean length while they decode", short(k.Mean))
+		room += fmt.Sprintf(", and for %s of the mean length while they decode", sentence.Short(k.Mean))
 	}
-	at := fmt.Sprintf("%s requests decode at once", short(k.Running))
+	at := fmt.Sprintf("%s requests decode at once", sentence.Short(k.Running))
 	const pagedAttention, tuning = "vllm-pagedattention", "nvidia-tensorrt-llm-tuning"
 	switch k.By {
 	case LimitMemory:
 		p.say(pagedAttention, "The admission limit is set by KV memory: %s, and %s. Shorter requests, keys and values in fewer bits, or more memory raise it; a larger batch size does not.", at, room)
 	case LimitSequences:
-		p.say(tuning, "The admission limit is set by the server's own limit of %s sequences: %s, and %s. Raise max-num-seqs to admit more.", short(m.replicas()*m.MaxSequences), at, room)
+		p.say(tuning, "The admission limit is set by the server's own limit of %s sequences: %s, and %s. Raise max-num-seqs to admit more.", sentence.Short(m.replicas()*m.MaxSequences), at, room)
 	case LimitTooMany:
 		p.say(pagedAttention, "The admission limit is above what memory should hold: %s, and %s at %s a token. Keys and values have fewer bytes than that, or there is more memory than %s.",
 			at, room, kibibytes(m.KVPerToken), gigabytes(m.Memory))
 	default:
 		other := "look at the server's limit of sequences (max-num-seqs, max batch size), or at what stands before it"
 		if m.MaxSequences > 0 {
-			other = fmt.Sprintf("and the server says that it admits %s: look at what stands before it, such as a gateway's limit", short(m.replicas()*m.MaxSequences))
+			other = fmt.Sprintf("and the server says that it admits %s: look at what stands before it, such as a gateway's limit", sentence.Short(m.replicas()*m.MaxSequences))
 		}
 		p.say(tuning, "The admission limit is not set by memory: %s, and %s; %s.", at, room, other)
 	}
@@ -332,8 +333,8 @@ func onEach(m *Machine) string {
 	return ""
 }
 
-func bandwidth(bytes float64) string     { return short(bytes/1e12) + " TB/s" }
-func gigabytes(bytes float64) string     { return short(bytes/1e9) + " GB" }
-func kibibytes(bytes float64) string     { return short(bytes/1024) + " KiB" }
-func billions(n float64) string          { return short(n/1e9) + " billion" }
-func teraflops(perSecond float64) string { return short(perSecond/1e12) + " TFLOP/s" }
+func bandwidth(bytes float64) string     { return sentence.Short(bytes/1e12) + " TB/s" }
+func gigabytes(bytes float64) string     { return sentence.Short(bytes/1e9) + " GB" }
+func kibibytes(bytes float64) string     { return sentence.Short(bytes/1024) + " KiB" }
+func billions(n float64) string          { return sentence.Short(n/1e9) + " billion" }
+func teraflops(perSecond float64) string { return sentence.Short(perSecond/1e12) + " TFLOP/s" }

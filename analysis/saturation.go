@@ -7,6 +7,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -167,5 +168,5 @@ func (s *Saturation) Over() (bool, string) {
 		return false, ""
 	}
 	return true, fmt.Sprintf("in %s %d requests arrived and %d ended, so that %d more were waiting or in flight at the end, where chance explains about %s",
-		seconds(end.at.Sub(from.at)), arrived, ended, arrived-ended, short(chance))
+		sentence.Seconds(end.at.Sub(from.at)), arrived, ended, arrived-ended, sentence.Short(chance))
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -335,5 +336,5 @@ func distance(c *experiment.Claim, v float64, r Ruling) string {
 	if !finite(v/bound) || v == 0 || c.Low == c.High {
 		return ""
 	}
-	return fmt.Sprintf("%s × %s", short(v/bound), name)
+	return fmt.Sprintf("%s × %s", sentence.Short(v/bound), name)
 }

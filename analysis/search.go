@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -266,7 +267,7 @@ func (s *Searcher) Answer() SearchResult {
 			s.name(low), often(s.at(low).holds, s.at(low).count()))
 	default:
 		r.Sure = fmt.Sprintf("The SLO holds at %s %s and misses at %s %s: the two are %s apart.", s.name(low), often(s.at(low).holds, s.at(low).count()),
-			s.name(high), often(s.at(high).misses, s.at(high).count()), percent(high/low-1))
+			s.name(high), often(s.at(high).misses, s.at(high).count()), sentence.Percent(high/low-1))
 		if !s.narrow(low, high) {
 			r.Sure += fmt.Sprintf(" The %d points that were allowed are used up, and the largest load may be anywhere between.", s.search.Points)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"gonum.org/v1/gonum/stat/distuv"
 
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -271,9 +272,9 @@ func (r *ObjectiveResult) sentence(o experiment.Objective) string {
 		case math.IsInf(v, 0):
 			return "∞"
 		case o.Share():
-			return percent(v)
+			return sentence.Percent(v)
 		default:
-			return short(v) + " ms"
+			return sentence.Short(v) + " ms"
 		}
 	}
 	low := show(r.Value.Low)

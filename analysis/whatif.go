@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/inferbook/inferbook/analysis/sentence"
 )
 
 // WhatIf is what a simulation says of the largest load that a deployment serves
@@ -177,12 +179,12 @@ func (w *WhatIf) Sentence() string {
 		}
 		return fmt.Sprintf("%s holds %s at no load that was looked at, %s: %s is missed there too.", w.Deployment, w.SLO, least, w.Bound)
 	}
-	s := fmt.Sprintf("One replica of %s serves %s %s within %s", w.Deployment, short(w.Mean), w.Unit(), w.SLO)
+	s := fmt.Sprintf("One replica of %s serves %s %s within %s", w.Deployment, sentence.Short(w.Mean), w.Unit(), w.SLO)
 	if n := len(w.Seeds); n > 1 {
-		s += fmt.Sprintf(" (%s to %s over %d seeds, standard deviation %s)", short(w.Min), short(w.Max), n, short(w.SD))
+		s += fmt.Sprintf(" (%s to %s over %d seeds, standard deviation %s)", sentence.Short(w.Min), sentence.Short(w.Max), n, sentence.Short(w.SD))
 	}
 	if w.GPUs > 1 {
-		s += fmt.Sprintf(", %s a GPU", short(w.PerGPU()))
+		s += fmt.Sprintf(", %s a GPU", sentence.Short(w.PerGPU()))
 	}
 	return s + "." + w.why()
 }
@@ -219,27 +221,27 @@ func (w *WhatIf) agree(of func(*WhatIfSeed) string, value string) int {
 
 // Sentence says how many replicas the demand takes, in the unit of its capacity.
 func (z *WhatIfSizing) Sentence(unit string) string {
-	s := fmt.Sprintf("%s %s ÷ capacity takes %s of %s.", short(z.Demand), unit, plural(z.Asked, "replica"), plural(z.GPUs/z.Replicas, "GPU"))
+	s := fmt.Sprintf("%s %s ÷ capacity takes %s of %s.", sentence.Short(z.Demand), unit, sentence.Plural(z.Asked, "replica"), sentence.Plural(z.GPUs/z.Replicas, "GPU"))
 	switch {
 	case len(z.Runs) == 0:
 		return s + " So many are not run, and the number is not verified."
 	case !z.Verified:
-		return s + fmt.Sprintf(" No run of up to %s behind %s held the SLO, so the number is not verified.", plural(z.Runs[len(z.Runs)-1].Replicas, "replica"), z.Router)
+		return s + fmt.Sprintf(" No run of up to %s behind %s held the SLO, so the number is not verified.", sentence.Plural(z.Runs[len(z.Runs)-1].Replicas, "replica"), z.Router)
 	case z.Replicas > z.Asked:
 		s += fmt.Sprintf(" A run of %s misses the SLO (%s), and one of %d behind %s holds it.",
-			plural(z.Asked, "replica"), z.Runs[0].Point.why(), z.Replicas, z.Router)
+			sentence.Plural(z.Asked, "replica"), z.Runs[0].Point.why(), z.Replicas, z.Router)
 	case z.Replicas > 1:
 		s += fmt.Sprintf(" A run of all of them behind %s holds the SLO.", z.Router)
 	default:
 		s += " A run of it holds the SLO."
 	}
-	s += fmt.Sprintf(" Headroom is %s", percent(z.Headroom))
+	s += fmt.Sprintf(" Headroom is %s", sentence.Percent(z.Headroom))
 	if z.Planned > z.Replicas {
-		s += fmt.Sprintf("; %s would leave %s or more", plural(z.Planned, "replica"), percent(PlannedHeadroom))
+		s += fmt.Sprintf("; %s would leave %s or more", sentence.Plural(z.Planned, "replica"), sentence.Percent(PlannedHeadroom))
 	}
 	s += "."
 	if finite(z.Linear) {
-		s += fmt.Sprintf(" Behind the router the replicas reach %s of what they serve alone", percent(z.Linear))
+		s += fmt.Sprintf(" Behind the router the replicas reach %s of what they serve alone", sentence.Percent(z.Linear))
 		if z.Linear > 1.05 {
 			s += ": shared out, the arrivals are more regular at each"
 		}
@@ -253,7 +255,7 @@ func (p *WhatIfPoint) why() string {
 	if !p.Steady && !(p.Share > 1) {
 		return PilesUp
 	}
-	return fmt.Sprintf("%s at %s of its bound", p.Nearest, percent(p.Share))
+	return fmt.Sprintf("%s at %s of its bound", p.Nearest, sentence.Percent(p.Share))
 }
 
 // RankWhatIf sorts results by the question: the fewest GPUs for the demand where all

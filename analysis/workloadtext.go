@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -26,7 +27,7 @@ func WorkloadText(s *experiment.Spec) string {
 		text = s.Preset + ": " + text
 	}
 	if p := s.Prefix; p != nil {
-		text += fmt.Sprintf(", %s with a shared prefix of %s", percent(p.Share), plural(p.Tokens, "token"))
+		text += fmt.Sprintf(", %s with a shared prefix of %s", sentence.Percent(p.Share), sentence.Plural(p.Tokens, "token"))
 		if p.Groups > 1 {
 			text += fmt.Sprintf(" (%d of them)", p.Groups)
 		}
@@ -47,11 +48,11 @@ func lengths(s *experiment.Spec) string {
 	}
 	switch {
 	case s.Prompt != "":
-		return fmt.Sprintf("a fixed prompt of %s", plural(utf8.RuneCountInString(s.Prompt), "character")) + answer("")
+		return fmt.Sprintf("a fixed prompt of %s", sentence.Plural(utf8.RuneCountInString(s.Prompt), "character")) + answer("")
 	case s.Data != nil:
 		items := ""
 		if s.Data.Items > 0 {
-			items = fmt.Sprintf(" (%s)", plural(s.Data.Items, "item"))
+			items = fmt.Sprintf(" (%s)", sentence.Plural(s.Data.Items, "item"))
 		}
 		return "requests of " + s.Data.Path + items
 	case s.Endpoint == experiment.Embeddings:
@@ -64,7 +65,7 @@ func lengths(s *experiment.Spec) string {
 // tokensText is a length with its unit.
 func tokensText(l experiment.Length) string {
 	if n, ok := l.Fixed(); ok {
-		return plural(n, "token")
+		return sentence.Plural(n, "token")
 	}
 	return LengthText(l) + " tokens"
 }

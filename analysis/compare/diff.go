@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/inferbook/inferbook/analysis/interval"
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -224,7 +225,7 @@ func notes(a, b *Run, levels []LevelDiff) []string {
 		}
 	}
 	if need := interval.LeastRepeats(Alpha / float64(max(1, figures))); repeats > 0 && repeats < need {
-		text := fmt.Sprintf("No difference can be called with %s on a side: it takes %d on each", plural(repeats, "repeat"), need)
+		text := fmt.Sprintf("No difference can be called with %s on a side: it takes %d on each", sentence.Plural(repeats, "repeat"), need)
 		if figures > 1 {
 			text += fmt.Sprintf(" where %d figures are compared at once (--metric compares fewer)", figures)
 		}
@@ -252,11 +253,4 @@ func reality(a, b *Run) []string {
 			sim.Experiment.Alias(), other.Experiment.Alias())}
 	}
 	return nil
-}
-
-func plural(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return fmt.Sprintf("%d %s", n, noun)
 }

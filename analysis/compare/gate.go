@@ -11,6 +11,7 @@ import (
 
 	"github.com/inferbook/inferbook/analysis"
 	"github.com/inferbook/inferbook/analysis/interval"
+	"github.com/inferbook/inferbook/analysis/sentence"
 )
 
 // Allowance is how much worse a figure may become.
@@ -202,7 +203,7 @@ func (g *Gate) notes(d *Diff) []string {
 		out = append(out, "One run each is compared, with intervals no narrower than the noise floor that two single runs have.")
 	}
 	if need := interval.LeastRepeats(Alpha / float64(max(1, g.Tests))); repeats > 1 && repeats < need {
-		out = append(out, fmt.Sprintf("Nothing can be found worse with %s a side: for %s at once it takes %d.", plural(repeats, "repeat"), plural(g.Tests, "figure"), need))
+		out = append(out, fmt.Sprintf("Nothing can be found worse with %s a side: for %s at once it takes %d.", sentence.Plural(repeats, "repeat"), sentence.Plural(g.Tests, "figure"), need))
 	}
 	return append(out, notes(d.A, d.B, nil)...)
 }

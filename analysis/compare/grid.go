@@ -8,6 +8,7 @@ import (
 
 	"github.com/inferbook/inferbook/analysis"
 	"github.com/inferbook/inferbook/analysis/interval"
+	"github.com/inferbook/inferbook/analysis/sentence"
 )
 
 // Grid compares levels of many experiments: a table for each figure, with a column that
@@ -258,7 +259,7 @@ func (g *Grid) note(cells [][]*Level) {
 	}
 	if need := interval.LeastRepeats(Alpha / float64(max(1, g.Corrected))); repeats < need && !g.Within && g.Corrected > 0 {
 		g.Notes = append(g.Notes, fmt.Sprintf("Some cells have %s, and for %s in a row no difference can be called under %d a side (--metric or --filter compares fewer).",
-			plural(repeats, "repeat"), plural(g.Corrected, "comparison"), need))
+			sentence.Plural(repeats, "repeat"), sentence.Plural(g.Corrected, "comparison"), need))
 	}
 	switch {
 	case all > 0 && len(simulated) == all:

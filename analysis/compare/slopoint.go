@@ -12,6 +12,7 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -169,7 +170,7 @@ func (l Level) standing(slo experiment.SLO) string {
 	goodput, others := split(slo)
 	if goodput != nil {
 		share, low, high := l.share(slo)
-		parts = append(parts, fmt.Sprintf("%.3g %% of %s within it, 95 %% interval %.3g to %.3g %%", 100*share, plural(l.sent(), "request"), 100*low, 100*high))
+		parts = append(parts, fmt.Sprintf("%.3g %% of %s within it, 95 %% interval %.3g to %.3g %%", 100*share, sentence.Plural(l.sent(), "request"), 100*low, 100*high))
 	}
 	if len(others) > 0 {
 		_, what, _ := strings.Cut(analysis.Verdict(others, l.Points[len(l.Points)/2]).Sentence, ": ")

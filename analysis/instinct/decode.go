@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -29,8 +30,8 @@ var decodeLine = Rule{
 			if f == nil || float64(f.N) < l.limit("levels") {
 				continue
 			}
-			sentence := fmt.Sprintf("%s over %d levels (R² %.3f).", f, f.N, f.R2)
-			l.say(whether(f.R2 >= l.limit("r2") && f.Beta > 0), fitted(&l.Curves[i]), sentence, in("α", f.Alpha, "ms"), in("β", f.Beta, "ms a user"), in("R²", f.R2, ""), in("levels", float64(f.N), ""))
+			said := fmt.Sprintf("%s over %d levels (R² %.3f).", f, f.N, f.R2)
+			l.say(whether(f.R2 >= l.limit("r2") && f.Beta > 0), fitted(&l.Curves[i]), said, in("α", f.Alpha, "ms"), in("β", f.Beta, "ms a user"), in("R²", f.R2, ""), in("levels", float64(f.N), ""))
 		}
 	},
 }
@@ -68,14 +69,14 @@ func lookFreeBatching(l *look) {
 			l.say(Silent, fitted(c), "TPOT does not grow measurably with load here, so these levels do not tell where it doubles.", inputs...)
 			continue
 		}
-		sentence := fmt.Sprintf("TPOT is twice its floor of %s at C* = %s users, and users are nearly free up to %s.", span(f.Alpha), short(f.Double), short(l.limit("free")*f.Double))
+		said := fmt.Sprintf("TPOT is twice its floor of %s at C* = %s users, and users are nearly free up to %s.", span(f.Alpha), sentence.Short(f.Double), sentence.Short(l.limit("free")*f.Double))
 		switch m := l.admission(c); {
 		case m != nil && m.Value < f.Double:
-			sentence += fmt.Sprintf(" The server never gets there: it decodes %s at once.", short(m.Value))
+			said += fmt.Sprintf(" The server never gets there: it decodes %s at once.", sentence.Short(m.Value))
 		case f.To < f.Double:
-			sentence += fmt.Sprintf(" That is beyond c=%s, the highest load of the line, which is only extended.", short(f.To))
+			said += fmt.Sprintf(" That is beyond c=%s, the highest load of the line, which is only extended.", sentence.Short(f.To))
 		}
-		l.say(Fired, fitted(c), sentence, inputs...)
+		l.say(Fired, fitted(c), said, inputs...)
 	}
 }
 
@@ -117,19 +118,19 @@ func lookBandwidth(l *look) {
 			}
 		}
 		v, _ := c.Level(p.Load)
-		sentence := fmt.Sprintf("A step takes %s, and what it reads of weights and keys would take %s at full bandwidth: %s of it is used", span(v.TPOTP50.Value), span(p.Floor), percent(p.MBU.Value))
+		said := fmt.Sprintf("A step takes %s, and what it reads of weights and keys would take %s at full bandwidth: %s of it is used", span(v.TPOTP50.Value), span(p.Floor), sentence.Percent(p.MBU.Value))
 		severity := Warning
 		switch {
 		case p.MBU.Value > l.limit("high"):
-			sentence += ", more than there is: the model, its precision or the GPU is not the one recorded, or several tokens come from a step."
+			said += ", more than there is: the model, its precision or the GPU is not the one recorded, or several tokens come from a step."
 		case p.MBU.Value < l.limit("low") && !p.Lone():
-			severity, sentence = Note, sentence+fmt.Sprintf("; with %s requests at once their prompts and arithmetic take time as well, so that only a lone request would tell whether memory binds.", short(p.Batch))
+			severity, said = Note, said+fmt.Sprintf("; with %s requests at once their prompts and arithmetic take time as well, so that only a lone request would tell whether memory binds.", sentence.Short(p.Batch))
 		case p.MBU.Value < l.limit("low"):
-			sentence += ": something other than memory takes the time, such as the host, launching kernels, or communication."
+			said += ": something other than memory takes the time, such as the host, launching kernels, or communication."
 		default:
-			severity, sentence = Note, sentence+", as usual for decoding: memory bandwidth binds."
+			severity, said = Note, said+", as usual for decoding: memory bandwidth binds."
 		}
-		l.sayAs(severity, Fired, []experiment.Load{p.Load}, sentence, in("MBU", p.MBU.Value, ""), in("TPOT", v.TPOTP50.Value, "ms"), in("batch", p.Batch, "requests"),
+		l.sayAs(severity, Fired, []experiment.Load{p.Load}, said, in("MBU", p.MBU.Value, ""), in("TPOT", v.TPOTP50.Value, "ms"), in("batch", p.Batch, "requests"),
 			in("context", p.Context, "tokens"), in("bandwidth", l.Machine.Bandwidth/1e9, "GB/s"))
 	}
 }
@@ -148,7 +149,7 @@ var contextGrowth = Rule{
 		l.lowest(func(_ *analysis.Curve, v *analysis.Level) {
 			growth := over(v, func(s *analysis.PointSummary) float64 { return s.Signs.GapGrowth })
 			if given(growth) {
-				l.say(whether(growth > l.limit("growth")), only(v), fmt.Sprintf("The time between events changes by %s from the first to the last of an answer.", percent(growth)), in("growth of gaps", growth, ""))
+				l.say(whether(growth > l.limit("growth")), only(v), fmt.Sprintf("The time between events changes by %s from the first to the last of an answer.", sentence.Percent(growth)), in("growth of gaps", growth, ""))
 			}
 		})
 	},
@@ -182,7 +183,7 @@ func lookSpeculation(l *look) {
 			return
 		}
 		l.say(whether(d.drafted(l.thresholds) || use > 1), only(v),
-			fmt.Sprintf("%s tokens come at once on average, and the p99 of gaps is %s times the median.", short(d.together), short(d.pace)),
+			fmt.Sprintf("%s tokens come at once on average, and the p99 of gaps is %s times the median.", sentence.Short(d.together), sentence.Short(d.pace)),
 			in("tokens per event", d.perEvent, ""), in("gaps within a read", d.shared, ""), in("events of several tokens", d.several, ""), in("p99 ÷ p50 of gaps", d.pace, ""), in("MBU", use, ""))
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -152,7 +153,7 @@ func given(figures ...float64) bool {
 // span writes a time in milliseconds.
 func span(ms float64) string {
 	if ms >= 1000 {
-		return short(ms/1000) + " s"
+		return sentence.Short(ms/1000) + " s"
 	}
-	return short(ms) + " ms"
+	return sentence.Short(ms) + " ms"
 }

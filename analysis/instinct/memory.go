@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -62,22 +63,22 @@ func lookMemoryLimit(l *look) {
 		if k == nil {
 			continue
 		}
-		sentence := fmt.Sprintf("The server decodes %s requests at once, and its memory holds %s of full length beside the weights", short(k.Running), short(k.Whole))
+		said := fmt.Sprintf("The server decodes %s requests at once, and its memory holds %s of full length beside the weights", sentence.Short(k.Running), sentence.Short(k.Whole))
 		if k.Mean > 1.05*k.Whole {
-			sentence += fmt.Sprintf(", or %s of their mean length while they decode", short(k.Mean))
+			said += fmt.Sprintf(", or %s of their mean length while they decode", sentence.Short(k.Mean))
 		}
 		most := float64(max(1, l.Machine.Replicas)) * l.Machine.MaxSequences
 		switch {
 		case l.memoryBinds(k):
-			sentence += ": KV memory sets the limit."
+			said += ": KV memory sets the limit."
 		case k.By == analysis.LimitSequences:
-			sentence += fmt.Sprintf(": its own cap of %s sequences is reached first.", short(most))
+			said += fmt.Sprintf(": its own cap of %s sequences is reached first.", sentence.Short(most))
 		case k.Running < k.Whole:
-			sentence += ": memory for more is left, so a cap on sequences is the likelier limit."
+			said += ": memory for more is left, so a cap on sequences is the likelier limit."
 		default:
-			sentence += ": more run than fit, so the model, its precision or the GPU is not the one recorded."
+			said += ": more run than fit, so the model, its precision or the GPU is not the one recorded."
 		}
-		l.say(whether(l.memoryBinds(k)), loadsFrom(c, limit.Load), sentence, in("B_run", k.Running, "requests"),
+		l.say(whether(l.memoryBinds(k)), loadsFrom(c, limit.Load), said, in("B_run", k.Running, "requests"),
 			in("sequences of full length", k.Whole, ""), in("sequences of mean length", k.Mean, ""), in("cap on sequences", most, ""))
 	}
 }
@@ -105,11 +106,11 @@ func lookPreemption(l *look) {
 		switch {
 		case ok <= 0:
 		case told != experiment.Unknown:
-			l.say(whether(told > 0), only(v), fmt.Sprintf("The server says that it preempted %d of %s.", told, plural(ok, "request")), inputs...)
+			l.say(whether(told > 0), only(v), fmt.Sprintf("The server says that it preempted %d of %s.", told, sentence.Plural(ok, "request")), inputs...)
 		case stalled != experiment.Unknown && v.Points[0].ICL.N > 0:
 			part := float64(stalled) / float64(ok)
 			longest := over(v, func(s *analysis.PointSummary) float64 { return s.Signs.LongestGap })
-			l.say(whether(part > l.limit("share")), only(v), fmt.Sprintf("%d of %s stood still in mid-stream, the longest for %s, while others went on.", stalled, plural(ok, "stream"), span(longest)), inputs...)
+			l.say(whether(part > l.limit("share")), only(v), fmt.Sprintf("%d of %s stood still in mid-stream, the longest for %s, while others went on.", stalled, sentence.Plural(ok, "stream"), span(longest)), inputs...)
 		}
 	})
 }

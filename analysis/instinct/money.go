@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -53,7 +54,7 @@ func lookCostKnee(l *look) {
 			where = "the largest load that holds the SLO"
 		}
 		l.say(whether(times >= l.limit("times")), []experiment.Load{idle.Level, busy.Level}, fmt.Sprintf("A million output tokens cost $%s at c=1 and $%s at %s, %s: %s times less, at $%s per GPU-hour.",
-			short(idle.OutputOnly.Value), short(busy.OutputOnly.Value), busy.Level, where, short(times), short(l.Price.USDHour)),
+			sentence.Short(idle.OutputOnly.Value), sentence.Short(busy.OutputOnly.Value), busy.Level, where, sentence.Short(times), sentence.Short(l.Price.USDHour)),
 			in("cost at c=1", idle.OutputOnly.Value, "USD/Mtok"), in("cost at load", busy.OutputOnly.Value, "USD/Mtok"), in("ratio", times, ""))
 	}
 }
@@ -93,7 +94,7 @@ func lookDominated(l *look) {
 		if levels == 0 {
 			return
 		}
-		l.say(whether(beaten == levels), nil, fmt.Sprintf("%s (%s) is at least as fast for a user at no more cost a token as %d of %s.", o.Experiment.Title(), o.Experiment.Environment.Label(), beaten, plural(levels, "level")),
+		l.say(whether(beaten == levels), nil, fmt.Sprintf("%s (%s) is at least as fast for a user at no more cost a token as %d of %s.", o.Experiment.Title(), o.Experiment.Environment.Label(), beaten, sentence.Plural(levels, "level")),
 			count("levels", levels), count("dominated levels", beaten))
 	}, experiment.KeyGPUModel, experiment.KeyGPUCount, experiment.KeyRuntime, experiment.KeyPrecision, experiment.KeySettings)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -75,16 +76,16 @@ func lookQuantisation(l *look) {
 			return
 		}
 		severity := Note
-		sentence := fmt.Sprintf("From %s (%s) to %s (%s) the weights shrink to %s and TPOT to %s (%s → %s).", precision(wide), wide.Experiment.Alias(), precision(narrow), narrow.Experiment.Alias(),
-			percent(bytes), percent(ratio), span(before), span(after))
+		said := fmt.Sprintf("From %s (%s) to %s (%s) the weights shrink to %s and TPOT to %s (%s → %s).", precision(wide), wide.Experiment.Alias(), precision(narrow), narrow.Experiment.Alias(),
+			sentence.Percent(bytes), sentence.Percent(ratio), span(before), span(after))
 		switch {
 		case ratio >= l.limit("none"):
 			severity = Warning
-			sentence += " The kernels make no use of the smaller weights."
+			said += " The kernels make no use of the smaller weights."
 		case ratio <= l.limit("full")*bytes:
-			sentence += " All of it came back: check that the answers are of the same length."
+			said += " All of it came back: check that the answers are of the same length."
 		}
-		l.sayAs(severity, whether(ratio > l.limit("full")*bytes), only(mine), sentence, in("byte ratio", bytes, ""), in("TPOT ratio", ratio, ""))
+		l.sayAs(severity, whether(ratio > l.limit("full")*bytes), only(mine), said, in("byte ratio", bytes, ""), in("TPOT ratio", ratio, ""))
 	}, experiment.KeyPrecision)
 }
 
@@ -120,8 +121,8 @@ func lookTensorParallel(l *look) {
 		if !given(each) {
 			return
 		}
-		l.say(whether(each > l.limit("worth")), only(mine), fmt.Sprintf("A doubling of the GPUs leaves %s of TPOT: from %s (%s) to %s (%s) it goes from %s to %s.", percent(each),
-			plural(int(g), "GPU"), few.Experiment.Alias(), plural(int(h), "GPU"), many.Experiment.Alias(), span(before), span(after)),
+		l.say(whether(each > l.limit("worth")), only(mine), fmt.Sprintf("A doubling of the GPUs leaves %s of TPOT: from %s (%s) to %s (%s) it goes from %s to %s.", sentence.Percent(each),
+			sentence.Plural(int(g), "GPU"), few.Experiment.Alias(), sentence.Plural(int(h), "GPU"), many.Experiment.Alias(), span(before), span(after)),
 			in("GPUs before", g, ""), in("GPUs after", h, ""), in("TPOT ratio of a doubling", each, ""))
 	}, experiment.KeyGPUCount)
 }
@@ -173,8 +174,8 @@ func lookBurstTax(l *look) {
 				if !given(tax, over(steady, cv), over(bursty, cv)) {
 					continue
 				}
-				l.say(whether(tax > l.limit("tax")), only(v), fmt.Sprintf("The p99 TTFT is %s with gaps of variation %s (%s) and %s with %s (%s): ×%s.", span(before), short(over(steady, cv)), calm.Experiment.Alias(),
-					span(after), short(over(bursty, cv)), wild.Experiment.Alias(), short(tax)), in("p99 TTFT, steadier", before, "ms"), in("p99 TTFT, burstier", after, "ms"), in("ratio", tax, ""))
+				l.say(whether(tax > l.limit("tax")), only(v), fmt.Sprintf("The p99 TTFT is %s with gaps of variation %s (%s) and %s with %s (%s): ×%s.", span(before), sentence.Short(over(steady, cv)), calm.Experiment.Alias(),
+					span(after), sentence.Short(over(bursty, cv)), wild.Experiment.Alias(), sentence.Short(tax)), in("p99 TTFT, steadier", before, "ms"), in("p99 TTFT, burstier", after, "ms"), in("ratio", tax, ""))
 			}
 		})
 	})

@@ -8,6 +8,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -69,10 +70,10 @@ func lookPromptSlope(l *look) {
 	speed := quotient(1000, line.slope)
 	inputs := []Input{in("TTFT per prompt token", line.slope, "ms"), in("TTFT of an empty prompt", line.start, "ms"), in("R²", line.r2, ""), in("prefill speed", speed, "tok/s")}
 	if line.slope <= 0 || line.r2 < l.limit("r2") {
-		l.say(Silent, loads, fmt.Sprintf("A line over the prompt's length explains %s of the variance of TTFT, under %s.", percent(max(0, line.r2)), percent(l.limit("r2"))), inputs...)
+		l.say(Silent, loads, fmt.Sprintf("A line over the prompt's length explains %s of the variance of TTFT, under %s.", sentence.Percent(max(0, line.r2)), sentence.Percent(l.limit("r2"))), inputs...)
 		return
 	}
-	sentence := fmt.Sprintf("TTFT is %s and %s for each prompt token (R² %.3f): prompts are read at %s tokens a second", span(line.start), span(line.slope), line.r2, short(speed))
+	said := fmt.Sprintf("TTFT is %s and %s for each prompt token (R² %.3f): prompts are read at %s tokens a second", span(line.start), span(line.slope), line.r2, sentence.Short(speed))
 	mfu := math.NaN()
 	if l.Machine != nil {
 		mfu = l.Machine.MFU(speed)
@@ -81,17 +82,17 @@ func lookPromptSlope(l *look) {
 	odd := mfu < l.limit("low") || mfu > l.limit("high")
 	switch {
 	case math.IsNaN(mfu):
-		sentence += "."
+		said += "."
 	case odd:
-		sentence += fmt.Sprintf(", %s of the GPU's peak: outside %s to %s, so suspect a prefix cache, another GPU or model than recorded, or a queue.", percent(mfu), percent(l.limit("low")), percent(l.limit("high")))
+		said += fmt.Sprintf(", %s of the GPU's peak: outside %s to %s, so suspect a prefix cache, another GPU or model than recorded, or a queue.", sentence.Percent(mfu), sentence.Percent(l.limit("low")), sentence.Percent(l.limit("high")))
 	default:
-		sentence += fmt.Sprintf(", %s of the GPU's peak.", percent(mfu))
+		said += fmt.Sprintf(", %s of the GPU's peak.", sentence.Percent(mfu))
 	}
 	severity := Note
 	if odd {
 		severity = Warning
 	}
-	l.sayAs(severity, Fired, loads, sentence, inputs...)
+	l.sayAs(severity, Fired, loads, said, inputs...)
 }
 
 var cacheHit = Rule{
@@ -112,7 +113,7 @@ func lookCacheHit(l *look) {
 	l.levels(func(_ *analysis.Curve, v *analysis.Level) {
 		hits := over(v, func(s *analysis.PointSummary) float64 { return s.CacheHitShare })
 		if given(hits) && total(v, func(s *analysis.PointSummary) int { return s.CachedTokens }) != experiment.Unknown {
-			l.say(whether(hits >= l.limit("cached")), only(v), fmt.Sprintf("The server took %s of the prompt tokens from its cache.", percent(hits)), in("cache hit share", hits, ""))
+			l.say(whether(hits >= l.limit("cached")), only(v), fmt.Sprintf("The server took %s of the prompt tokens from its cache.", sentence.Percent(hits)), in("cache hit share", hits, ""))
 			return
 		}
 		fresh := over(v, func(s *analysis.PointSummary) float64 { return s.Signs.FreshTTFT })
@@ -164,7 +165,7 @@ func lookPromptHeavy(l *look) {
 				continue
 			}
 			part := quotient(ttft, e2e)
-			l.say(whether(part > l.limit("share")), only(v), fmt.Sprintf("TTFT is %s of the latency: %s of %s.", percent(part), span(ttft), span(e2e)),
+			l.say(whether(part > l.limit("share")), only(v), fmt.Sprintf("TTFT is %s of the latency: %s of %s.", sentence.Percent(part), span(ttft), span(e2e)),
 				in("mean TTFT", ttft, "ms"), in("mean E2E", e2e, "ms"), in("TTFT ÷ E2E", part, ""))
 		}
 	}
@@ -197,11 +198,11 @@ func lookAnswerHeavy(l *look) {
 		if given(output, prompt) && prompt <= 0 { // a prompt token costs less than can be seen
 			times = math.Inf(1)
 		}
-		sentence := fmt.Sprintf("Decoding takes %s of the latency: %s tokens × %s of %s.", percent(part), short(n-1), span(tpot), span(e2e))
+		said := fmt.Sprintf("Decoding takes %s of the latency: %s tokens × %s of %s.", sentence.Percent(part), sentence.Short(n-1), span(tpot), span(e2e))
 		if given(output, prompt) {
-			sentence += fmt.Sprintf(" An output token adds %s and a prompt token %s.", span(output), span(prompt))
+			said += fmt.Sprintf(" An output token adds %s and a prompt token %s.", span(output), span(prompt))
 		}
-		l.say(whether(part > l.limit("share") && !(times <= l.limit("ratio"))), only(v), sentence,
+		l.say(whether(part > l.limit("share") && !(times <= l.limit("ratio"))), only(v), said,
 			in("decode share of E2E", part, ""), in("latency per output token", output, "ms"), in("latency per prompt token", prompt, "ms"))
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -30,8 +31,8 @@ func lookQueueing(l *look) {
 			return
 		}
 		l.say(whether(queues(s, l.thresholds)), s.loads(),
-			fmt.Sprintf("Load grows ×%s, TTFT ×%s (%s → %s) and TPOT ×%s (%s → %s).", short(s.load()),
-				short(ttft), span(over(s.a, meanTTFT)), span(over(s.b, meanTTFT)), short(tpot), span(over(s.a, meanTPOT)), span(over(s.b, meanTPOT))),
+			fmt.Sprintf("Load grows ×%s, TTFT ×%s (%s → %s) and TPOT ×%s (%s → %s).", sentence.Short(s.load()),
+				sentence.Short(ttft), span(over(s.a, meanTTFT)), span(over(s.b, meanTTFT)), sentence.Short(tpot), span(over(s.a, meanTPOT)), span(over(s.b, meanTPOT))),
 			in("load ratio", s.load(), ""), in("TTFT ratio", ttft, ""), in("TPOT ratio", tpot, ""), in("throughput gain per load", analysis.Gain(s.a, s.b), ""))
 	})
 }
@@ -96,7 +97,7 @@ func lookAdmission(l *look) {
 		}
 		top := s[len(s)-1]
 		if a, b := top.a.BRun.Value, top.b.BRun.Value; given(a, b) {
-			l.say(Silent, top.loads(), fmt.Sprintf("B_run goes from %s to %s, so no limit of the batch shows.", short(a), short(b)), in("B_run", b, "requests"))
+			l.say(Silent, top.loads(), fmt.Sprintf("B_run goes from %s to %s, so no limit of the batch shows.", sentence.Short(a), sentence.Short(b)), in("B_run", b, "requests"))
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -29,18 +30,18 @@ func lookPlateau(l *look) {
 			return
 		}
 		a, b := s.a.OutputThroughput.Value, s.b.OutputThroughput.Value
-		brings := "raises output throughput by " + percent(b/a-1)
+		brings := "raises output throughput by " + sentence.Percent(b/a-1)
 		if b < a {
-			brings = "lowers output throughput by " + percent(1-b/a)
+			brings = "lowers output throughput by " + sentence.Percent(1-b/a)
 		}
-		sentence := fmt.Sprintf("%s more load %s (%s → %s tok/s), a gain of %s.", percent(s.load()-1), brings, short(a), short(b), short(gain))
+		said := fmt.Sprintf("%s more load %s (%s → %s tok/s), a gain of %s.", sentence.Percent(s.load()-1), brings, sentence.Short(a), sentence.Short(b), sentence.Short(gain))
 		flat := gain < l.limit("gain")
 		if p := s.curve.Plateau; flat && p != nil && p.Load.Concurrency <= s.a.Load.Concurrency {
-			sentence += fmt.Sprintf(" The curve's plateau begins at %s.", p.Load)
+			said += fmt.Sprintf(" The curve's plateau begins at %s.", p.Load)
 		} else if flat {
-			sentence += " A later step gains again, so it is not yet the curve's plateau."
+			said += " A later step gains again, so it is not yet the curve's plateau."
 		}
-		l.say(whether(flat), s.loads(), sentence, in("load ratio", s.load(), ""), in("output throughput before", a, "tok/s"), in("output throughput after", b, "tok/s"), in("gain", gain, ""))
+		l.say(whether(flat), s.loads(), said, in("load ratio", s.load(), ""), in("output throughput before", a, "tok/s"), in("output throughput after", b, "tok/s"), in("gain", gain, ""))
 	})
 }
 
@@ -64,7 +65,7 @@ var regression = Rule{
 			if b < a {
 				word = "falls"
 			}
-			l.say(whether(1-b/a > l.limit("loss")), s.loads(), fmt.Sprintf("Output throughput %s from %s to %s tok/s, by %s.", word, short(a), short(b), percent(max(b/a-1, 1-b/a))),
+			l.say(whether(1-b/a > l.limit("loss")), s.loads(), fmt.Sprintf("Output throughput %s from %s to %s tok/s, by %s.", word, sentence.Short(a), sentence.Short(b), sentence.Percent(max(b/a-1, 1-b/a))),
 				in("output throughput before", a, "tok/s"), in("output throughput after", b, "tok/s"))
 		})
 	},
@@ -102,16 +103,16 @@ func lookOverload(l *look) {
 		rising := slope > 0 && (p < l.limit("p") || served < l.limit("share") && p < l.limit("weak"))
 		ends := "none end in time"
 		if given(served) {
-			ends = fmt.Sprintf("%s end (%s)", short(v.RequestRate.Value), percent(served))
+			ends = fmt.Sprintf("%s end (%s)", sentence.Short(v.RequestRate.Value), sentence.Percent(served))
 		}
-		sentence := fmt.Sprintf("%s requests a second arrive and %s, and the number in flight changes by %s a second (by chance: %s).", short(v.AchievedRate.Value), ends, short(slope), odds(p))
+		said := fmt.Sprintf("%s requests a second arrive and %s, and the number in flight changes by %s a second (by chance: %s).", sentence.Short(v.AchievedRate.Value), ends, sentence.Short(slope), odds(p))
 		state := whether(v.Oversaturated || rising)
 		held := over(v, func(s *analysis.PointSummary) float64 { return quotient(1000*s.Window.Seconds(), s.E2E.Mean) })
 		if rising && !v.Oversaturated && held < l.limit("latencies") {
 			state = NotEvaluable
-			sentence += fmt.Sprintf(" The window holds %s latencies, in which a server may still be filling up.", short(held))
+			said += fmt.Sprintf(" The window holds %s latencies, in which a server may still be filling up.", sentence.Short(held))
 		}
-		l.say(state, only(v), sentence,
+		l.say(state, only(v), said,
 			in("in-flight slope", slope, "req/s"), in("p", p, ""), in("served share", served, ""))
 	})
 	if !open && len(l.Curves) > 0 {
@@ -124,7 +125,7 @@ func odds(p float64) string {
 	if p < 0.0001 {
 		return "under 0.01 %"
 	}
-	return percent(p)
+	return sentence.Percent(p)
 }
 
 var rateLimit = Rule{
@@ -148,7 +149,7 @@ func lookRateLimit(l *look) {
 		if refused == experiment.Unknown || sent <= 0 {
 			return
 		}
-		l.say(whether(refused > 0), only(v), fmt.Sprintf("%d of %s were answered with 429 or told when to retry.", refused, plural(sent, "request")),
+		l.say(whether(refused > 0), only(v), fmt.Sprintf("%d of %s were answered with 429 or told when to retry.", refused, sentence.Plural(sent, "request")),
 			count("rate-limited requests", refused), count("requests", sent))
 	})
 	for i := range l.Curves {
@@ -171,7 +172,7 @@ func (l *look) lookClamped(c *analysis.Curve) {
 	if len(rates) < 3 || !nearRound(rate, l.limit("round")) || l.waitingFrom(c) > loads[0].Concurrency || l.memoryBinds(l.capacity(c)) {
 		return
 	}
-	l.say(Fired, loads, fmt.Sprintf("The rate stays at %s requests a second (%s a minute), a round number, while requests wait.", short(rate), short(60*rate)),
+	l.say(Fired, loads, fmt.Sprintf("The rate stays at %s requests a second (%s a minute), a round number, while requests wait.", sentence.Short(rate), sentence.Short(60*rate)),
 		in("request rate", rate, "req/s"), in("coefficient of variation", variation(rates), ""))
 }
 

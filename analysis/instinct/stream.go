@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/analysis/sentence"
 )
 
 var stalls = Rule{
@@ -26,7 +27,7 @@ var stalls = Rule{
 			p95 := over(v, func(s *analysis.PointSummary) float64 { return s.ICL.P95.Value })
 			slow := over(v, func(s *analysis.PointSummary) float64 { return s.Signs.SlowGaps })
 			if given(gap, p95, slow) {
-				l.say(whether(gap > l.limit("excess")*p95 || slow > l.limit("slow")), only(v), fmt.Sprintf("The mean gap is %s and the p95 %s, and %s of the gaps are at least five times the median.", span(gap), span(p95), percent(slow)),
+				l.say(whether(gap > l.limit("excess")*p95 || slow > l.limit("slow")), only(v), fmt.Sprintf("The mean gap is %s and the p95 %s, and %s of the gaps are at least five times the median.", span(gap), span(p95), sentence.Percent(slow)),
 					in("mean gap", gap, "ms"), in("p95 of gaps", p95, "ms"), in("gaps of five medians", slow, ""))
 			}
 		})
@@ -58,12 +59,12 @@ var jitter = Rule{
 			if !given(p50, p99) {
 				return
 			}
-			sentence := fmt.Sprintf("The median gap is %s and the p99 %s", span(p50), span(p99))
+			said := fmt.Sprintf("The median gap is %s and the p99 %s", span(p50), span(p99))
 			if given(held) {
-				sentence += fmt.Sprintf(", and %s of the gaps last about 40 or 200 ms", percent(held))
+				said += fmt.Sprintf(", and %s of the gaps last about 40 or 200 ms", sentence.Percent(held))
 			}
 			drafted := draftsOf(v).drafted(l.Settings.Apply(draftBars))
-			l.say(whether(!drafted && (p99 > l.limit("ratio")*p50 || held > l.limit("buffer"))), only(v), sentence+".", in("p50 of gaps", p50, "ms"), in("p99 of gaps", p99, "ms"), in("gaps of 40 or 200 ms", held, ""))
+			l.say(whether(!drafted && (p99 > l.limit("ratio")*p50 || held > l.limit("buffer"))), only(v), said+".", in("p50 of gaps", p50, "ms"), in("p99 of gaps", p99, "ms"), in("gaps of 40 or 200 ms", held, ""))
 		})
 	},
 }

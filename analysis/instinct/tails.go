@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -57,12 +58,12 @@ func lookHeavyTail(l *look) {
 		severity, own := Note, ""
 		switch {
 		case lengths > l.limit("lengths"):
-			own = fmt.Sprintf(" The lengths behind it vary by themselves (coefficient of variation %s), which may be all of it.", short(lengths))
+			own = fmt.Sprintf(" The lengths behind it vary by themselves (coefficient of variation %s), which may be all of it.", sentence.Short(lengths))
 		case worst > l.limit("alarm"):
 			severity = Warning
 		}
 		l.sayAs(severity, whether(worst > l.limit("note")), only(v), fmt.Sprintf("The p99 of %s is at least %s times the median (%s against %s over %s).%s",
-			name, short(worst), span(at.P99.Low), span(at.P50.Value), plural(at.N, "request"), own), append(inputs, in("coefficient of variation of the lengths", lengths, ""))...)
+			name, sentence.Short(worst), span(at.P99.Low), span(at.P50.Value), sentence.Plural(at.N, "request"), own), append(inputs, in("coefficient of variation of the lengths", lengths, ""))...)
 	})
 }
 
@@ -80,7 +81,7 @@ var goodputGap = Rule{
 		l.levels(func(_ *analysis.Curve, v *analysis.Level) {
 			good, rate := v.Goodput.Value, v.RequestRate.Value
 			if part := quotient(good, rate); given(part) {
-				l.say(whether(part < l.limit("share")), only(v), fmt.Sprintf("%s of %s requests a second are within the SLO (%s).", short(good), short(rate), percent(part)),
+				l.say(whether(part < l.limit("share")), only(v), fmt.Sprintf("%s of %s requests a second are within the SLO (%s).", sentence.Short(good), sentence.Short(rate), sentence.Percent(part)),
 					in("goodput", good, "req/s"), in("request rate", rate, "req/s"))
 			}
 		})
@@ -130,15 +131,15 @@ func lookPopulations(l *look) {
 		}
 		switch {
 		case models > asked || prints > 1:
-			l.say(Fired, only(v), fmt.Sprintf("The answers name %s and %s.", plural(models, "model"), plural(prints, "fingerprint")), inputs...)
+			l.say(Fired, only(v), fmt.Sprintf("The answers name %s and %s.", sentence.Plural(models, "model"), sentence.Plural(prints, "fingerprint")), inputs...)
 		case v.Oversaturated:
 			l.say(NotApplicable, only(v), "Requests pile up, so that TTFT takes any value up to the length of the run.")
 		case two(ttft, wide, "ttft"):
-			l.say(Fired, only(v), fmt.Sprintf("TTFT has two peaks: a bimodality coefficient of %s, with a spread of %s.", short(ttft), percent(wide)), inputs...)
+			l.say(Fired, only(v), fmt.Sprintf("TTFT has two peaks: a bimodality coefficient of %s, with a spread of %s.", sentence.Short(ttft), sentence.Percent(wide)), inputs...)
 		case two(tpot, broad, "tpot"):
-			l.say(Fired, only(v), fmt.Sprintf("TPOT has two peaks: a bimodality coefficient of %s, with a spread of %s.", short(tpot), percent(broad)), inputs...)
+			l.say(Fired, only(v), fmt.Sprintf("TPOT has two peaks: a bimodality coefficient of %s, with a spread of %s.", sentence.Short(tpot), sentence.Percent(broad)), inputs...)
 		default:
-			l.say(Silent, only(v), fmt.Sprintf("The bimodality coefficients are %s for TTFT and %s for TPOT, with spreads of %s and %s.", short(ttft), short(tpot), percent(wide), percent(broad)), inputs...)
+			l.say(Silent, only(v), fmt.Sprintf("The bimodality coefficients are %s for TTFT and %s for TPOT, with spreads of %s and %s.", sentence.Short(ttft), sentence.Short(tpot), sentence.Percent(wide), sentence.Percent(broad)), inputs...)
 		}
 	})
 }
@@ -191,6 +192,6 @@ func lookBatchVariance(l *look) {
 	if same == 0 {
 		return
 	}
-	l.say(whether(different > 0), at, fmt.Sprintf("Of %s to a prompt that had been answered before, %d were another text (%s).", plural(same, "answer"), different, percent(float64(different)/float64(same))),
+	l.say(whether(different > 0), at, fmt.Sprintf("Of %s to a prompt that had been answered before, %d were another text (%s).", sentence.Plural(same, "answer"), different, sentence.Percent(float64(different)/float64(same))),
 		count("repeated answers", same), count("different texts", different))
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -116,7 +117,7 @@ func seeIdentity(l *look, s *analysis.PointSummary) sight {
 		return missing("It needs throughput, TTFT and TPOT, and one of them is not known.")
 	case math.Abs(off) > l.limit("off"):
 		return fired(math.Abs(off), "Output throughput is %s tok/s, %s %s than %s × %s tokens ÷ (TTFT + (N − 1)·TPOT) give: %s tok/s.",
-			short(s.OutputThroughput), percent(math.Abs(off)), moreOrLess(off, "more", "less"), plural(s.Point.Load.Concurrency, "user"), short(s.MeanOutput), short(s.OutputThroughput/s.IdentityRatio)).of(inputs...)
+			sentence.Short(s.OutputThroughput), sentence.Percent(math.Abs(off)), moreOrLess(off, "more", "less"), sentence.Plural(s.Point.Load.Concurrency, "user"), sentence.Short(s.MeanOutput), sentence.Short(s.OutputThroughput/s.IdentityRatio)).of(inputs...)
 	default:
 		return silent(inputs...)
 	}
@@ -142,7 +143,7 @@ func seeClient(l *look, s *analysis.PointSummary) sight {
 	paced := pauses(l.spec())
 	if closed(s) && !paced && !failing(s) && s.MeanInflight < l.limit("inflight")*users {
 		weight = 1 + 1 - s.MeanInflight/users
-		parts = append(parts, fmt.Sprintf("on average %s of %d requests were in flight within the window: these figures are of a smaller load", short(s.MeanInflight), s.Point.Load.Concurrency))
+		parts = append(parts, fmt.Sprintf("on average %s of %d requests were in flight within the window: these figures are of a smaller load", sentence.Short(s.MeanInflight), s.Point.Load.Concurrency))
 		if s.MeanInflight < l.limit("empty")*users {
 			severity = Error
 		}
@@ -153,13 +154,13 @@ func seeClient(l *look, s *analysis.PointSummary) sight {
 		}
 		switch few := s.Sent < fewLags; { // whose p99 is the maximum
 		case few && lag > latest:
-			parts = append(parts, fmt.Sprintf("the latest of %s left %s ms after its time", plural(s.Sent, "measured request"), short(lag)))
+			parts = append(parts, fmt.Sprintf("the latest of %s left %s ms after its time", sentence.Plural(s.Sent, "measured request"), sentence.Short(lag)))
 		case !few && lag > bar:
-			parts = append(parts, fmt.Sprintf("requests left up to %s ms late (p99, more than %s ms): the client did not keep its schedule", short(lag), short(bar)))
+			parts = append(parts, fmt.Sprintf("requests left up to %s ms late (p99, more than %s ms): the client did not keep its schedule", sentence.Short(lag), sentence.Short(bar)))
 		}
 	}
 	if h.CPUShare > l.limit("cpu") {
-		parts = append(parts, fmt.Sprintf("the client used %s of its processors (more than %s): its own delays may be in these latencies", percent(h.CPUShare), percent(l.limit("cpu"))))
+		parts = append(parts, fmt.Sprintf("the client used %s of its processors (more than %s): its own delays may be in these latencies", sentence.Percent(h.CPUShare), sentence.Percent(l.limit("cpu"))))
 	}
 	switch {
 	case len(parts) > 0:
@@ -205,12 +206,12 @@ func seeOmission(l *look, s *analysis.PointSummary) sight {
 		if waited == "" {
 			waited = "read ttft_sched beside ttft"
 		}
-		return fired(2+s.HeldMax, "%s held back %s, the longest by %s: %s.", limit, plural(s.HeldBack, "request"), span(s.HeldMax), waited).of(inputs...)
+		return fired(2+s.HeldMax, "%s held back %s, the longest by %s: %s.", limit, sentence.Plural(s.HeldBack, "request"), span(s.HeldMax), waited).of(inputs...)
 	}
 	share := l.limit("lag")
-	bar, of := share*1000/rate, fmt.Sprintf("%s of the mean gap of %s", percent(share), span(1000/rate))
+	bar, of := share*1000/rate, fmt.Sprintf("%s of the mean gap of %s", sentence.Percent(share), span(1000/rate))
 	if first := s.TTFT.P50; first.Known() && share*first.Value < bar {
-		bar, of = share*first.Value, fmt.Sprintf("%s of the median TTFT of %s", percent(share), span(first.Value))
+		bar, of = share*first.Value, fmt.Sprintf("%s of the median TTFT of %s", sentence.Percent(share), span(first.Value))
 	}
 	late := lag > math.Max(bar, 1)
 	switch {
@@ -254,7 +255,7 @@ func seeRate(l *look, s *analysis.PointSummary) sight {
 	if s.HeldBack > 0 {
 		why = "the cap on concurrency did not let it keep"
 	}
-	out := fired(1-kept, "Requests left at %s req/s, %s of what the schedule asks: %s %s req/s.", short(s.AchievedRate), percent(kept), why, short(s.ScheduledRate)).of(inputs...)
+	out := fired(1-kept, "Requests left at %s req/s, %s of what the schedule asks: %s %s req/s.", sentence.Short(s.AchievedRate), sentence.Percent(kept), why, sentence.Short(s.ScheduledRate)).of(inputs...)
 	if kept < l.limit("condemn") {
 		return out.as(Error)
 	}
@@ -275,10 +276,10 @@ func seeLittle(l *look, s *analysis.PointSummary) sight {
 		return missing("It needs a request rate, a mean latency and the requests in flight, and one of them is not known.")
 	case math.Abs(off) > l.limit("off") && math.Abs(off) <= edges(s):
 		return missing(fmt.Sprintf("The window of %s holds %s mean latencies, and up to %s were in flight at once: those that its edges cut in two can account for %s, and rate × latency is off by %s.",
-			seconds(s.Window), short(1000*s.Window.Seconds()/s.E2E.Mean), plural(s.MaxInflight, "request"), percent(edges(s)), percent(math.Abs(off))))
+			sentence.Seconds(s.Window), sentence.Short(1000*s.Window.Seconds()/s.E2E.Mean), sentence.Plural(s.MaxInflight, "request"), sentence.Percent(edges(s)), sentence.Percent(math.Abs(off))))
 	case math.Abs(off) > l.limit("off"):
 		return fired(math.Abs(off), "Throughput is %s %s than its latencies give: %s req/s × %s s is %s in flight, and there were %s (Little's law).",
-			percent(math.Abs(off)), moreOrLess(off, "higher", "lower"), short(s.RequestRate), short(s.E2E.Mean/1000), short(s.RequestRate*s.E2E.Mean/1000), short(s.MeanInflight)).of(inputs...)
+			sentence.Percent(math.Abs(off)), moreOrLess(off, "higher", "lower"), sentence.Short(s.RequestRate), sentence.Short(s.E2E.Mean/1000), sentence.Short(s.RequestRate*s.E2E.Mean/1000), sentence.Short(s.MeanInflight)).of(inputs...)
 	default:
 		return silent(inputs...)
 	}
@@ -304,10 +305,10 @@ func seePile(_ *look, s *analysis.PointSummary) sight {
 	case s.InflightSlope > 0.01*s.OfferedRate:
 		ended := "none ended while they came"
 		if !math.IsNaN(s.RequestRate) {
-			ended = short(s.RequestRate) + " ended"
+			ended = sentence.Short(s.RequestRate) + " ended"
 		}
 		return fired(s.InflightSlope, "Unstable: %s req/s were offered and %s, so that %s more a second were waiting or in flight. Any percentile here measures how long the run was.",
-			short(s.OfferedRate), ended, short(s.InflightSlope)).of(inputs...)
+			sentence.Short(s.OfferedRate), ended, sentence.Short(s.InflightSlope)).of(inputs...)
 	default:
 		return fired(0, "Unstable: requests pile up. Any percentile here measures how long the run was.").of(inputs...)
 	}
@@ -331,7 +332,7 @@ func seeClock(l *look, s *analysis.PointSummary) sight {
 	case lag < 0:
 		return missing("How late the client read was not recorded.")
 	case lag > l.limit("lag"):
-		return fired(lag, "%s read times, not the kernel's, and this client read up to %s ms late (p99): TTFT and gaps may be too long by that.", which, short(lag)).of(in("read lag p99", lag, "ms"))
+		return fired(lag, "%s read times, not the kernel's, and this client read up to %s ms late (p99): TTFT and gaps may be too long by that.", which, sentence.Short(lag)).of(in("read lag p99", lag, "ms"))
 	default:
 		return silent(in("read lag p99", lag, "ms"))
 	}

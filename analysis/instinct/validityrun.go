@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -92,7 +93,7 @@ func seeNothing(_ *look, s *analysis.PointSummary) sight {
 	case s.Sent == 1:
 		return fired(1, "The only measured request failed (%s), so there is nothing to measure.", failures(s)).of(counts...)
 	default:
-		return fired(1, "None of the %s succeeded (%s), so there is nothing to measure.", plural(s.Sent, "measured request"), failures(s)).of(counts...)
+		return fired(1, "None of the %s succeeded (%s), so there is nothing to measure.", sentence.Plural(s.Sent, "measured request"), failures(s)).of(counts...)
 	}
 }
 
@@ -198,7 +199,7 @@ func seeFew(l *look, s *analysis.PointSummary) sight {
 		return silent(count)
 	}
 	return fired(-float64(s.OK), "With %s there are fewer than %s beyond %s; %s needs %d.",
-		plural(s.OK, "successful request"), short(beyond), join(names), names[len(names)-1], need).as(severity).of(count)
+		sentence.Plural(s.OK, "successful request"), sentence.Short(beyond), join(names), names[len(names)-1], need).as(severity).of(count)
 }
 
 func seeRepeats(l *look) {
@@ -216,7 +217,7 @@ func seeRepeats(l *look) {
 	case least == 1:
 		l.say(Fired, nil, "One repeat: how far another run would be from it is not known.", count)
 	default:
-		l.say(Fired, nil, fmt.Sprintf("%d repeats: an interval between repeats needs %s.", least, short(needed)), count)
+		l.say(Fired, nil, fmt.Sprintf("%d repeats: an interval between repeats needs %s.", least, sentence.Short(needed)), count)
 	}
 }
 
@@ -229,7 +230,7 @@ func seeErrors(l *look, s *analysis.PointSummary) sight {
 		return silent(inputs...)
 	}
 	out := fired(rate, "%d of %s failed, %s (%s): the latencies are those of the survivors.",
-		sent-s.OK, plural(sent, "measured request"), percent(rate), failures(s)).of(inputs...)
+		sent-s.OK, sentence.Plural(sent, "measured request"), sentence.Percent(rate), failures(s)).of(inputs...)
 	if rate >= l.limit("condemn") {
 		return out.as(Error)
 	}
@@ -242,14 +243,14 @@ func seeWindow(l *look, s *analysis.PointSummary) sight {
 	share := float64(left) / float64(s.OK)
 	switch {
 	case w.Rule != experiment.SteadyNone && w.SendEnd <= 0:
-		return fired(1, "When sending stopped is not recorded, so the window of %s runs to the last answer and throughput may be low by the drain.", seconds(s.Window)).of(inputs...)
+		return fired(1, "When sending stopped is not recorded, so the window of %s runs to the last answer and throughput may be low by the drain.", sentence.Seconds(s.Window)).of(inputs...)
 	case s.InWindow == 0 && s.Oversaturated:
-		return fired(3, "All %s ended after sending had stopped, so there is no throughput; send fewer a second, or for longer.", plural(s.OK, "successful request")).of(inputs...)
+		return fired(3, "All %s ended after sending had stopped, so there is no throughput; send fewer a second, or for longer.", sentence.Plural(s.OK, "successful request")).of(inputs...)
 	case s.InWindow == 0:
-		return fired(3, "All %s ended outside the window, so there is no throughput; send more of them.", plural(s.OK, "successful request")).of(inputs...)
+		return fired(3, "All %s ended outside the window, so there is no throughput; send more of them.", sentence.Plural(s.OK, "successful request")).of(inputs...)
 	case w.Rule != experiment.SteadyOpen && share > l.limit("drain"):
 		return fired(1+share, "%d of %s ended outside the window and count for latency only: throughput may be up to %s low.",
-			left, plural(s.OK, "successful request"), percent(share)).of(inputs...)
+			left, sentence.Plural(s.OK, "successful request"), sentence.Percent(share)).of(inputs...)
 	default:
 		return silent(inputs...)
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -89,7 +90,7 @@ func seeWarmup(l *look, s *analysis.PointSummary) sight {
 	sure := l.limit("errors") * wide * math.Sqrt((1/early+1/later)*alike(s))
 	if ratio > l.limit("ratio") && g.EarlyTTFT-g.LaterTTFT > sure {
 		return fired(ratio, "The first %.0f measured requests have a mean TTFT of %s and the others %s (%s times): measuring began before the run had settled.",
-			early, span(g.EarlyTTFT), span(g.LaterTTFT), short(ratio)).of(inputs...)
+			early, span(g.EarlyTTFT), span(g.LaterTTFT), sentence.Short(ratio)).of(inputs...)
 	}
 	return silent(inputs...)
 }
@@ -159,19 +160,19 @@ func seeHalves(l *look, s *analysis.PointSummary) sight {
 	case math.IsNaN(halves):
 		return missing("The throughput of the window's halves is not known.")
 	case s.InWindow < leastEnds:
-		return missing(fmt.Sprintf("%s ended within the window, too few to tell its halves apart.", plural(s.InWindow, "request")))
+		return missing(fmt.Sprintf("%s ended within the window, too few to tell its halves apart.", sentence.Plural(s.InWindow, "request")))
 	}
 	var parts []string
 	weight := 0.0
 	if size := math.Abs(g.SecondHalf-g.FirstHalf) / ((g.FirstHalf + g.SecondHalf) / 2); size > l.limit("halves") && size > l.limit("errors")*halvesError(s) && !(math.Abs(g.HalvesT) <= l.limit("errors")) {
 		weight = size
 		parts = append(parts, fmt.Sprintf("the second half of the window has %s %s throughput than the first (%s and %s tok/s)",
-			percent(math.Abs(halves)), moreOrLess(halves, "more", "less"), short(g.SecondHalf), short(g.FirstHalf)))
+			sentence.Percent(math.Abs(halves)), moreOrLess(halves, "more", "less"), sentence.Short(g.SecondHalf), sentence.Short(g.FirstHalf)))
 	}
 	if math.Abs(g.TTFTSlopeT) > l.limit("t") && math.Abs(thirds) > l.limit("drift") {
 		weight = math.Max(weight, math.Abs(thirds))
 		parts = append(parts, fmt.Sprintf("mean TTFT %s as the run goes on, from %s in its first third to %s in its last (t = %s)",
-			moreOrLess(thirds, "grows", "falls"), span(g.FirstThirdTTFT), span(g.LastThirdTTFT), short(g.TTFTSlopeT)))
+			moreOrLess(thirds, "grows", "falls"), span(g.FirstThirdTTFT), span(g.LastThirdTTFT), sentence.Short(g.TTFTSlopeT)))
 	}
 	if len(parts) == 0 {
 		return silent(inputs...)
@@ -195,9 +196,9 @@ func seeShort(l *look, s *analysis.PointSummary) sight {
 	case math.IsNaN(latencies):
 		return missing("The window or the latencies are not known.")
 	case latencies < l.limit("latencies"):
-		out = fired(1/latencies, "The window of %s is shorter than %s times the p95 latency of %s s: throughput rests on a few rounds of requests.", seconds(s.Window), short(l.limit("latencies")), short(p95))
+		out = fired(1/latencies, "The window of %s is shorter than %s times the p95 latency of %s s: throughput rests on a few rounds of requests.", sentence.Seconds(s.Window), sentence.Short(l.limit("latencies")), sentence.Short(p95))
 	case rounds < l.limit("rounds"):
-		out = fired(1/rounds, "%s at concurrency %d are fewer than %s a user: throughput rests on a few rounds of requests.", plural(s.Sent, "measured request"), users, short(l.limit("rounds")))
+		out = fired(1/rounds, "%s at concurrency %d are fewer than %s a user: throughput rests on a few rounds of requests.", sentence.Plural(s.Sent, "measured request"), users, sentence.Short(l.limit("rounds")))
 	default:
 		return silent(inputs...)
 	}
@@ -215,7 +216,7 @@ func seeDrift(l *look, s *analysis.PointSummary) sight {
 	case s.Oversaturated:
 		return apart("Requests pile up, so that each waits longer than the one before.")
 	case s.OK < fewest:
-		return missing(fmt.Sprintf("%s are fewer than ten a third.", plural(s.OK, "successful request")))
+		return missing(fmt.Sprintf("%s are fewer than ten a third.", sentence.Plural(s.OK, "successful request")))
 	}
 	g := &s.Signs
 	off := deviation(g.LastThirdTPOT, g.FirstThirdTPOT)
@@ -226,7 +227,7 @@ func seeDrift(l *look, s *analysis.PointSummary) sight {
 		return missing("There is no TPOT.")
 	case math.Abs(off) > l.limit("drift") && math.Abs(g.LastThirdTPOT-g.FirstThirdTPOT) > sure:
 		return fired(math.Abs(off), "The server changed as the run went on: mean TPOT is %s %s in the last third than in the first (%s and %s).",
-			percent(math.Abs(off)), moreOrLess(off, "longer", "shorter"), span(g.LastThirdTPOT), span(g.FirstThirdTPOT)).of(inputs...)
+			sentence.Percent(math.Abs(off)), moreOrLess(off, "longer", "shorter"), span(g.LastThirdTPOT), span(g.FirstThirdTPOT)).of(inputs...)
 	default:
 		return silent(inputs...)
 	}

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/analysis/sentence"
 )
 
 // streamRules ask whether the stream came as one.
@@ -94,10 +95,10 @@ func seeBuffered(l *look, s *analysis.PointSummary) sight {
 	switch {
 	case bursts > l.limit("bursts"):
 		return fired(1+bursts, "The stream did not come as a stream: %d of %s came in one burst, and the median TTFT is %s of E2E. "+buffer,
-			s.Signs.Bursts, plural(s.Signs.Streams, "streamed answer"), percent(s.TTFTOverE2E)).of(inputs...)
+			s.Signs.Bursts, sentence.Plural(s.Signs.Streams, "streamed answer"), sentence.Percent(s.TTFTOverE2E)).of(inputs...)
 	case s.TTFTOverE2E >= l.limit("share") && s.MeanOutput >= l.limit("tokens") && s.TPOT.P50.Value < l.limit("pace"):
 		return fired(s.TTFTOverE2E, "The median TTFT is %s of E2E, and then a token comes every %s ms, which is faster than anybody writes. "+buffer,
-			percent(s.TTFTOverE2E), short(s.TPOT.P50.Value)).of(inputs...)
+			sentence.Percent(s.TTFTOverE2E), sentence.Short(s.TPOT.P50.Value)).of(inputs...)
 	default:
 		return silent(inputs...)
 	}
@@ -134,12 +135,12 @@ func seeEmptyStart(l *look, s *analysis.PointSummary) sight {
 	switch {
 	case g.HiddenReasoning > 0:
 		return fired(float64(g.HiddenReasoning), "The reasoning tokens of %d of %s were counted and not streamed: TTFT holds the time of thinking, and TPOT is of the tokens that were seen.",
-			g.HiddenReasoning, plural(s.OK, "answer")).as(Warning).of(inputs...)
+			g.HiddenReasoning, sentence.Plural(s.OK, "answer")).as(Warning).of(inputs...)
 	case math.IsNaN(g.EmptyStart):
 		return missing("The time of the first event is not known.")
 	case g.EmptyStart > l.limit("ms") && g.EmptyStartShare > l.limit("share"):
 		return fired(g.EmptyStart, "The first event came %s ms before the first text, %s of the median TTFT: a tool that counts it prints that much less.",
-			short(g.EmptyStart), percent(g.EmptyStartShare)).of(inputs...)
+			sentence.Short(g.EmptyStart), sentence.Percent(g.EmptyStartShare)).of(inputs...)
 	default:
 		return silent(inputs...)
 	}
@@ -156,7 +157,7 @@ func seeCoalesced(l *look, s *analysis.PointSummary) sight {
 	case math.IsNaN(s.SharedReads):
 		return missing("There is no gap between events.")
 	case s.SharedReads >= l.limit("share"):
-		return fired(s.SharedReads, "%s of the gaps are 0 because their event came in one read with the one before: the server, a proxy or this client bundled them.", percent(s.SharedReads)).of(share)
+		return fired(s.SharedReads, "%s of the gaps are 0 because their event came in one read with the one before: the server, a proxy or this client bundled them.", sentence.Percent(s.SharedReads)).of(share)
 	default:
 		return silent(share)
 	}
@@ -171,7 +172,7 @@ func seeLatencyIdentity(l *look, s *analysis.PointSummary) sight {
 	case math.IsNaN(off):
 		return missing("No streamed answer has both a TTFT and a TPOT.")
 	case off > l.limit("share"):
-		return fired(off, "E2E and TTFT + TPOT·(N − 1) are up to %s of E2E apart in one answer: its N counts tokens that were not streamed one by one.", percent(off)).of(in("difference", off, ""))
+		return fired(off, "E2E and TTFT + TPOT·(N − 1) are up to %s of E2E apart in one answer: its N counts tokens that were not streamed one by one.", sentence.Percent(off)).of(in("difference", off, ""))
 	default:
 		return silent(in("difference", off, ""))
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/inferbook/inferbook/analysis"
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -71,11 +72,11 @@ func seeTokenCount(l *look, s *analysis.PointSummary) sight {
 	limit := l.limit("share")
 	switch {
 	case none > 0:
-		return fired(2+float64(none), "Nobody counted the tokens of %d of %s: what rests on token counts is missing or partial.", none, plural(s.OK, "answer")).of(inputs...)
+		return fired(2+float64(none), "Nobody counted the tokens of %d of %s: what rests on token counts is missing or partial.", none, sentence.Plural(s.OK, "answer")).of(inputs...)
 	case events > 0:
-		return fired(1, "The tokens of %d of %s were counted by events, a lower bound: figures per token rest on that.", events, plural(s.OK, "answer")).of(inputs...)
+		return fired(1, "The tokens of %d of %s were counted by events, a lower bound: figures per token rest on that.", events, sentence.Plural(s.OK, "answer")).of(inputs...)
 	case more > limit:
-		return fired(more, "There are %s more events with text than the server counted tokens, and no event holds less than one.", percent(more)).of(inputs...)
+		return fired(more, "There are %s more events with text than the server counted tokens, and no event holds less than one.", sentence.Percent(more)).of(inputs...)
 	case more >= -limit:
 		return silent(inputs...)
 	default:
@@ -92,7 +93,7 @@ func seeOutputLength(l *look, s *analysis.PointSummary) sight {
 	switch {
 	case g.OutputsAsked > 0 && g.OffLength > l.limit("share"):
 		return fired(g.OffLength, "The output length was not controlled: %s of the answers are more than 5 %% off the length asked for, and %d of %d ended by themselves (stop).",
-			percent(g.OffLength), g.Stopped, s.OK).of(inputs...)
+			sentence.Percent(g.OffLength), g.Stopped, s.OK).of(inputs...)
 	case g.OutputsAsked > 0:
 		return silent(inputs...)
 	case math.IsNaN(g.OutputCV):
@@ -113,20 +114,20 @@ func seePromptLength(l *look, s *analysis.PointSummary) sight {
 	switch n := s.Outcomes[experiment.Cut]; {
 	case asked > 0 && 1+off < l.limit("cut"):
 		return fired(size, "The server counted %s prompt tokens where %s were asked for (%s): prompts may have been cut silently at its context limit.",
-			rounded(float64(count)), rounded(float64(asked)), percent(1+off)).as(Error).of(inputs...)
+			sentence.Rounded(float64(count)), sentence.Rounded(float64(asked)), sentence.Percent(1+off)).as(Error).of(inputs...)
 	case n > 0:
 		return fired(1, "The server silently cut the prompt of %d of %s, which count as failures: ask for shorter prompts, or serve a longer context.",
-			n, plural(s.Sent, "measured request")).of(inputs...)
+			n, sentence.Plural(s.Sent, "measured request")).of(inputs...)
 	case asked == 0 && (l.spec().Prompt != "" || l.spec().Data != nil):
 		return apart("The prompts are given, and of no length that was asked for.")
 	case asked == 0:
 		return missing("The server did not count the prompt tokens.")
 	case size > l.limit("off"):
 		return fired(size, "The server counted %s %s prompt tokens than were asked for (%s, not %s): compare with other runs by the lengths that it counted.",
-			percent(size), way, rounded(float64(count)), rounded(float64(asked))).of(inputs...)
+			sentence.Percent(size), way, sentence.Rounded(float64(count)), sentence.Rounded(float64(asked))).of(inputs...)
 	case size > l.limit("near")+1e-9: // which 505 of 500 are on
 		return fired(size, "The server counted %s %s prompt tokens than were asked for (%s, not %s): the aim is %s.",
-			percent(size), way, rounded(float64(count)), rounded(float64(asked)), percent(l.limit("near"))).as(Note).of(inputs...)
+			sentence.Percent(size), way, sentence.Rounded(float64(count)), sentence.Rounded(float64(asked)), sentence.Percent(l.limit("near"))).as(Note).of(inputs...)
 	default:
 		return silent(inputs...)
 	}
@@ -158,9 +159,9 @@ func seeCached(l *look, s *analysis.PointSummary) sight {
 	}
 	of := ""
 	if s.PromptTokens > 0 {
-		of = fmt.Sprintf(" of %s (%s)", rounded(float64(s.PromptTokens)), percent(float64(s.CachedTokens)/float64(s.PromptTokens)))
+		of = fmt.Sprintf(" of %s (%s)", sentence.Rounded(float64(s.PromptTokens)), sentence.Percent(float64(s.CachedTokens)/float64(s.PromptTokens)))
 	}
-	out := fired(s.CacheHitShare, "The server took %s prompt tokens%s from its cache: TTFT and prompt cost are those of a partly cached workload.", rounded(float64(s.CachedTokens)), of).of(inputs...)
+	out := fired(s.CacheHitShare, "The server took %s prompt tokens%s from its cache: TTFT and prompt cost are those of a partly cached workload.", sentence.Rounded(float64(s.CachedTokens)), of).of(inputs...)
 	if by := shares(l.spec()); by != "" {
 		out.sentence += " That is the workload's own: " + by + "."
 		return out.as(Note)
@@ -179,13 +180,13 @@ func seeDuplicates(l *look, s *analysis.PointSummary) sight {
 		return silent(inputs...)
 	}
 	out := fired(share, "%d of %s (%s) are copies of earlier ones: a server with a prefix cache need not prefill them.",
-		g.RepeatedPrompts, plural(g.PromptsHashed, "prompt"), percent(share)).of(inputs...)
+		g.RepeatedPrompts, sentence.Plural(g.PromptsHashed, "prompt"), sentence.Percent(share)).of(inputs...)
 	switch spec := l.spec(); {
 	case spec.Prompt != "":
 		out.sentence += " That is the workload's own: all requests have the same prompt."
 		return out.as(Note)
 	case spec.Data != nil && spec.Data.Items < g.PromptsHashed:
-		out.sentence += fmt.Sprintf(" That is the workload's own: its file has %s.", plural(spec.Data.Items, "item"))
+		out.sentence += fmt.Sprintf(" That is the workload's own: its file has %s.", sentence.Plural(spec.Data.Items, "item"))
 		return out.as(Note)
 	default:
 		return out

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/inferbook/inferbook/analysis/sentence"
 	"github.com/inferbook/inferbook/experiment"
 )
 
@@ -182,7 +183,7 @@ func Unevaluated(findings []Finding) string {
 	for i, g := range groups {
 		parts[i] = fmt.Sprintf("%s%s (%s)", g.rules, g.at, g.reason)
 	}
-	return fmt.Sprintf("%s could not be evaluated: %s.", plural(count, "check"), strings.Join(parts, ", "))
+	return fmt.Sprintf("%s could not be evaluated: %s.", sentence.Plural(count, "check"), strings.Join(parts, ", "))
 }
 
 // perRule gathers the findings of a state by rule, in their order.
@@ -237,7 +238,7 @@ func Altered(findings []Finding) []string {
 		}
 		for _, t := range f.Thresholds {
 			if t.Changed() {
-				out = append(out, fmt.Sprintf("%s (%s) counts from %s %s on, by your own setting; by itself it would from %s.", f.Rule, f.Title, t.Name, short(t.Value), short(t.Default)))
+				out = append(out, fmt.Sprintf("%s (%s) counts from %s %s on, by your own setting; by itself it would from %s.", f.Rule, f.Title, t.Name, sentence.Short(t.Value), sentence.Short(t.Default)))
 			}
 		}
 	}
