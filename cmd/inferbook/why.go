@@ -373,14 +373,13 @@ func places(f instinct.Finding) string {
 	}
 }
 
+// inputsText gives the inputs that are known; --json has the others as null.
 func inputsText(inputs []instinct.Input) string {
 	var parts []string
 	for _, i := range inputs {
-		value := "not known"
 		if i.Value != nil {
-			value = strings.TrimSpace(short(*i.Value) + " " + i.Unit)
+			parts = append(parts, strings.TrimSpace(i.Name+" "+short(*i.Value)+" "+i.Unit))
 		}
-		parts = append(parts, i.Name+" "+value)
 	}
 	return strings.Join(parts, " · ")
 }
