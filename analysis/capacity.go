@@ -77,22 +77,27 @@ func sloCapacity(levels []Level, slo experiment.SLO) *Landmark {
 	if !slo.Judges() {
 		return nil
 	}
-	var held, next *Level
+	var held, next, unsure *Level
 	for i := range levels {
 		l := &levels[i]
 		if l.Ruling == Holds {
-			held = l
+			held, unsure = l, nil
 		} else if l.Ruling == Misses {
 			next = l
 			break
+		} else if unsure == nil {
+			unsure = l
 		}
 	}
 	if held == nil {
 		return nil
 	}
 	after := "no level above it misses"
-	if next != nil {
+	switch {
+	case next != nil:
 		after = fmt.Sprintf("%s misses it", next.Load)
+	case unsure != nil:
+		after = fmt.Sprintf("at %s its interval straddles the bound", unsure.Load)
 	}
 	return held.landmark(held.RequestRate.Value, fmt.Sprintf("At %s %s holds, with %s req/s; %s.", held.Load, slo, sentence.Short(held.RequestRate.Value), after), "vllm-repository")
 }
