@@ -131,7 +131,8 @@ func lookBandwidth(l *look) {
 			severity, said = Note, said+", as usual for decoding: memory bandwidth binds."
 		}
 		l.sayAs(severity, Fired, []experiment.Load{p.Load}, said, in("MBU", p.MBU.Value, ""), in("TPOT", v.TPOTP50.Value, "ms"), in("batch", p.Batch, "requests"),
-			in("context", p.Context, "tokens"), in("bandwidth", l.Machine.Bandwidth/1e9, "GB/s"))
+			in("context", p.Context, "tokens"), in("bandwidth", l.Machine.Bandwidth/1e9, "GB/s"),
+			in("ridge", l.Machine.Ridge(), "FLOP/B"))
 	}
 }
 
