@@ -1,8 +1,6 @@
 package runner
 
 import (
-	"bytes"
-
 	"github.com/tidwall/gjson"
 
 	"github.com/inferbook/inferbook/experiment"
@@ -38,81 +36,16 @@ func (u usage) told() bool { return u.prompt > 0 || u.output > 0 }
 // hasText reports whether the event brought output.
 func (c *chunk) hasText() bool { return len(c.reasoning) > 0 || len(c.content) > 0 }
 
-// classifier turns events into chunks. Nearly all events of a stream differ
-// from the one before in one JSON string only: the text. So the classifier
-// keeps the last event it parsed as a form: the bytes before the text, the
-// bytes after it, and what they mean. An event with the same bytes around
-// another plain string is the same document with another text, whatever that
-// text contains; every other event is parsed.
-type classifier struct {
-	parse     func([]byte) (chunk, gjson.Result, bool) // nil = parseChunk
-	form      []byte                                   // the last parsed event that had one text
-	before    int                                      // form[:before] ends with the text's opening quote
-	after     int                                      // form[after:] begins with its closing quote; after = 0: there is no form
-	meaning   chunk                                    // of the form, without the text
-	reasoning bool                                     // the text is reasoning
-}
-
-// classify reports false for an event that is not a JSON object. The chunk's
-// texts may lie in raw.
-func (f *classifier) classify(raw []byte) (chunk, bool) {
-	if f.after > 0 {
-		end := len(raw) - (len(f.form) - f.after)
-		if end > f.before && bytes.HasPrefix(raw, f.form[:f.before]) && bytes.HasSuffix(raw, f.form[f.after:]) &&
-			plain(raw[f.before:end]) {
-			c := f.meaning
-			if f.reasoning {
-				c.reasoning = raw[f.before:end]
-			} else {
-				c.content = raw[f.before:end]
-			}
-			return c, true
-		}
-	}
-	parse := f.parse
-	if parse == nil {
-		parse = parseChunk
-	}
-	c, text, ok := parse(raw)
-	f.learn(raw, c, text)
-	return c, ok
-}
-
-// learn keeps an event as the form of those to come, if it has exactly one text.
-func (f *classifier) learn(raw []byte, c chunk, text gjson.Result) {
-	f.after = 0
-	end := text.Index + len(text.Raw)
-	if text.Type != gjson.String || text.Index == 0 || end >= len(raw) || string(raw[text.Index:end]) != text.Raw {
-		return
-	}
-	f.form = append(f.form[:0], raw...)
-	f.before, f.after = text.Index+1, end-1
-	f.reasoning = len(c.reasoning) > 0
-	c.reasoning, c.content = nil, nil
-	f.meaning = c
-}
-
-// plain reports whether b can stand between quotes as it is, and mean itself.
-func plain(b []byte) bool {
-	for _, c := range b {
-		if c < ' ' || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return true
-}
-
-// parseChunk reads one event, or one whole answer, by its JSON alone. It also
-// gives the one JSON string that was the event's only text; a zero Result
-// where there was none or more than one.
-func parseChunk(raw []byte) (chunk, gjson.Result, bool) {
+// parseChunk reads one event, or one whole answer, by its JSON alone, and gives
+// what in it will differ in the next.
+func parseChunk(raw []byte) (chunk, varying, bool) {
 	c := chunk{usage: noUsage, tokens: experiment.Unknown, cached: experiment.Unknown}
 	if !gjson.ValidBytes(raw) {
-		return c, gjson.Result{}, false
+		return c, varying{}, false
 	}
 	root := gjson.ParseBytes(raw)
 	if !root.IsObject() {
-		return c, gjson.Result{}, false
+		return c, varying{}, false
 	}
 	p := parsing{chunk: &c}
 	root.ForEach(func(k, v gjson.Result) bool {
@@ -125,7 +58,10 @@ func parseChunk(raw []byte) (chunk, gjson.Result, bool) {
 	if p.texts != 1 {
 		p.text = gjson.Result{}
 	}
-	return c, p.text, true
+	if p.usages != 1 {
+		p.running = gjson.Result{}
+	}
+	return c, varying{p.text, p.running}, true
 }
 
 // parsing fills a chunk from the fields of a JSON document.
@@ -133,6 +69,8 @@ type parsing struct {
 	*chunk
 	texts     int          // fields with output
 	text      gjson.Result // the last of them
+	usages    int          // fields with counts
+	running   gjson.Result // the one at the root
 	durations []byte       // Ollama's timings, as an object without its end
 }
 
@@ -147,6 +85,7 @@ func (p *parsing) root(key string, v gjson.Result) {
 			return false // one answer a request: n > 1 is refused by NewClient
 		})
 	case "usage":
+		p.running = v
 		p.count(v)
 	case "x_groq":
 		p.count(v.Get("usage"))
@@ -262,6 +201,7 @@ func (p *parsing) count(v gjson.Result) {
 	if !v.IsObject() {
 		return
 	}
+	p.usages++
 	field := func(paths ...string) int {
 		for _, path := range paths {
 			if n := v.Get(path); n.Type == gjson.Number && n.Num >= 0 && n.Num <= maxCount {
@@ -281,12 +221,12 @@ func (p *parsing) count(v gjson.Result) {
 const maxCount = 1 << 40
 
 // parseEmbedding reads the answer of /embeddings. Its finish is "embedding".
-func parseEmbedding(raw []byte) (chunk, gjson.Result, bool) {
+func parseEmbedding(raw []byte) (chunk, varying, bool) {
 	c, _, ok := parseChunk(raw)
 	if e := gjson.GetBytes(raw, "data.0.embedding"); ok && (e.Str != "" || e.IsArray() && e.Get("#").Int() > 0) {
 		c.finish = embedding
 	}
-	return c, gjson.Result{}, ok
+	return c, varying{}, ok
 }
 
 // embedding stands for a finish reason in a sample: a vector came.

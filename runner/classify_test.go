@@ -72,16 +72,26 @@ func TestClassify(t *testing.T) {
 
 // The short cut is taken in the ordinary stream, or it would be of no use.
 func TestClassifyShortCut(t *testing.T) {
-	var f classifier
-	for i, text := range []string{"a", " b", "é", `"content":`, "", "c", "\n", "d"} {
-		raw := strings.TrimSpace(strings.TrimPrefix(clientText(text), "data: "))
-		before := f.after
-		c, ok := f.classify([]byte(raw))
-		if !ok || string(c.content) != text || c.model != "m" {
-			t.Errorf("%q: content %q, model %q", text, c.content, c.model)
-		}
-		if short := before > 0 && f.after == before && plain([]byte(text)) && text != ""; short != (i == 1 || i == 2 || i == 7) {
-			t.Errorf("%q: short cut %v", text, short)
+	parsed := 0
+	f := classifier{parse: func(raw []byte) (chunk, varying, bool) {
+		parsed++
+		return parseChunk(raw)
+	}}
+	for _, usage := range []bool{false, true} {
+		for i, text := range []string{"a", " b", "é", `"content":`, "", "c", "\n", "d"} {
+			raw := strings.TrimSpace(strings.TrimPrefix(clientText(text), "data: "))
+			if usage { // as vLLM and SGLang count, from one digit to two
+				raw = fmt.Sprintf(`%s,"usage":{"prompt_tokens":12,"total_tokens":%d,"completion_tokens":%d,"prompt_tokens_details":null}}`,
+					strings.TrimSuffix(raw, "}"), 18+i, 6+i)
+			}
+			before := parsed
+			c, ok := f.classify([]byte(raw))
+			if !ok || string(c.content) != text || c.model != "m" || usage && (c.usage.output != 6+i || c.usage.prompt != 12) {
+				t.Errorf("%q: content %q, model %q, usage %v", text, c.content, c.model, c.usage)
+			}
+			if short := parsed == before; short != (i == 1 || i == 2 || i == 7) {
+				t.Errorf("%q: short cut %v", text, short)
+			}
 		}
 	}
 }
@@ -92,6 +102,14 @@ func FuzzClassify(f *testing.F) {
 	f.Add(fmt.Sprintf(chat, "a"), fmt.Sprintf(chat, "b"))
 	f.Add(fmt.Sprintf(chat, "a"), fmt.Sprintf(chat, `","finish_reason":"stop`))
 	f.Add(fmt.Sprintf(comp, "aa"), fmt.Sprintf(comp, ""))
+	counted := `{"choices":[{"delta":{"content":%q}}],"usage":{"prompt_tokens":%d,"total_tokens":9,"completion_tokens":%s}}`
+	f.Add(fmt.Sprintf(counted, "a", 1, "2"), fmt.Sprintf(counted, "b", 10, "33"))
+	f.Add(fmt.Sprintf(counted, "a", 1, "2"), fmt.Sprintf(counted, "b", 1, "-2"))
+	f.Add(fmt.Sprintf(counted, "a", 1, "2"), fmt.Sprintf(counted, "b", 1, "02"))
+	f.Add(fmt.Sprintf(counted, "a", 1, "2"), fmt.Sprintf(counted, "b", 1, "1234567890123456"))
+	f.Add(fmt.Sprintf(counted, "a", 1, `2,"completion_tokens":3`), fmt.Sprintf(counted, "b", 1, `4,"completion_tokens":5`))
+	f.Add(`{"usage":{"completion_tokens":1},"choices":[{"delta":{"content":"a"}}],"usage":{"completion_tokens":2}}`,
+		`{"usage":{"completion_tokens":1},"choices":[{"delta":{"content":"b"}}],"usage":{"completion_tokens":3}}`)
 	f.Add(`{"choices":[{"delta":{"content":"a","reasoning":"a"}}]}`, `{"choices":[{"delta":{"content":"b","reasoning":"a"}}]}`)
 	f.Add(`{"choices":[{"delta":{"content":"a"},"delta":{"content":""}}]}`, `{"choices":[{"delta":{"content":"b"},"delta":{"content":""}}]}`)
 	f.Add(fmt.Sprintf(chat, "a"), fmt.Sprintf(chat, "a")[:20])
@@ -114,8 +132,12 @@ func FuzzClassify(f *testing.F) {
 		}, raw)
 		if c = (classifier{}); text != "" {
 			c.classify([]byte(form))
-			if c.after > 0 {
-				doc := form[:c.before] + text + form[c.after:]
+			if len(c.form.head) > 0 {
+				doc := string(c.form.head) + text + string(c.form.tail)
+				for i := len(c.form.counts) - 1; i >= 0; i-- {
+					n, at := c.form.counts[i], len(c.form.head)+len(text)
+					doc = doc[:at+n.from] + fmt.Sprint(len(raw)) + doc[at+n.to:]
+				}
 				got, ok := c.classify([]byte(doc))
 				want, _, wantOK := parseChunk([]byte(doc))
 				if d := cmp.Diff(clientReadOf(want, wantOK), clientReadOf(got, ok)); d != "" || !gjson.Valid(doc) {

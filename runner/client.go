@@ -18,7 +18,6 @@ import (
 	"time"
 
 	openai "github.com/sashabaranov/go-openai"
-	"github.com/tidwall/gjson"
 
 	"github.com/inferbook/inferbook/experiment"
 	"github.com/inferbook/inferbook/runner/dataset"
@@ -235,7 +234,7 @@ func (c *Client) UseFit(f work.Fit) { c.fit.Store(&f) }
 func (c *Client) Dialect() (name, quirk string) { return c.row.name, c.row.quirk }
 
 // parser reads the JSON of the endpoint's answers.
-func (c *Client) parser() func([]byte) (chunk, gjson.Result, bool) {
+func (c *Client) parser() func([]byte) (chunk, varying, bool) {
 	switch c.spec.Endpoint {
 	case experiment.Responses:
 		return parseResponse
@@ -346,6 +345,9 @@ func (x *exchange) gather(events eventSource, a *answer) error {
 		}
 		if progress {
 			x.watch.progress(at.at)
+		}
+		if a.s.Events == 1 {
+			x.stream.batch.forms, x.stream.batch.watch = &a.forms, x.watch
 		}
 		if a.over {
 			x.stream.done = true // as good as [DONE], which may not follow

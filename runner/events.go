@@ -142,9 +142,9 @@ const (
 )
 
 // stream is the body of a streamed answer as go-openai reads it. It notes when
-// the bytes of each read arrived, parses the events itself, and hands
-// go-openai one line a data event, which that library takes without loss; the
-// arrival of each waits in a queue beside. What go-openai would mangle never
+// the bytes of each read arrived, parses the events itself, a few reads at once
+// where the answer flows, and hands go-openai one line a data event, which that
+// library takes without loss; the arrival of each waits in a queue beside. What go-openai would mangle never
 // reaches it: errors inside the stream, comments, and answers that are no stream.
 type stream struct {
 	body  io.ReadCloser
@@ -153,6 +153,7 @@ type stream struct {
 
 	parser eventParser
 	buffer *[]byte
+	batch  batch  // the reads in buffer that are not parsed yet
 	out    []byte // lines that go-openai has not taken yet
 	taken  int
 	queue  []arrival // one for each data event in out or with go-openai
@@ -170,7 +171,7 @@ type stream struct {
 	document []byte // the answer, where it is no event stream: JSON, HTML
 }
 
-// newStream makes reads of a size, in bytes.
+// newStream makes reads of up to a size, in bytes.
 func newStream(body io.ReadCloser, clock clock, size int, abort func()) *stream {
 	return &stream{
 		body: body, clock: clock, abort: abort, buffer: takeBuffer(size),
@@ -192,26 +193,37 @@ func (s *stream) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// fill makes one read of the body.
+// fill reads from the body until there is something to parse, and parses it.
 func (s *stream) fill() {
-	n, err := s.body.Read(*s.buffer)
-	if n > 0 {
-		s.reads++
-		at := s.clock.arrived(s.reads)
-		if s.reads == 1 {
-			s.opened = at.at
+	for {
+		n, err := s.body.Read((*s.buffer)[s.batch.size():])
+		waits := false
+		if n > 0 {
+			s.reads++
+			at := s.clock.arrived(s.reads)
+			if s.reads == 1 {
+				s.opened = at.at
+			}
+			waits = s.batch.add(*s.buffer, n, at)
 		}
-		s.accept((*s.buffer)[:n], at)
-	}
-	if err != nil && s.err == nil {
-		s.end(s.clock.now(), err)
+		if waits && err == nil {
+			continue
+		}
+		s.batch.empty(*s.buffer, s.accept)
+		if err != nil && s.err == nil {
+			s.end(s.clock.now(), err)
+		}
+		return
 	}
 }
 
 func (s *stream) end(at experiment.Instant, err error) { s.over, s.err = at, err }
 
-// accept takes the bytes of one read.
+// accept takes the bytes of one read, unless the answer has ended before them.
 func (s *stream) accept(b []byte, at arrival) {
+	if s.err != nil {
+		return
+	}
 	if !s.sniffed {
 		// No line of an event stream that means anything begins with a bracket;
 		// JSON and HTML do. The Content-Type is no help, since gateways get it wrong.

@@ -70,8 +70,9 @@ func (w *watch) enter(s stage) {
 	w.timer.Reset(at.Sub(now))
 }
 
-// progress puts the limit of the present stage off.
-func (w *watch) progress(at experiment.Instant) { w.moved.Store(int64(at)) }
+// progress puts the limit of the present stage off. One goroutine calls it, and
+// what it tells of may have been told already.
+func (w *watch) progress(at experiment.Instant) { w.moved.Store(max(w.moved.Load(), int64(at))) }
 
 // stop ends the watch and frees what hangs on its context.
 func (w *watch) stop() {

@@ -10,15 +10,15 @@ import (
 
 // parseResponse reads one event of a /responses stream, or one whole answer of
 // that endpoint. Each event is numbered, so none has the form of the one before,
-// and the text that could be a form is not given.
-func parseResponse(raw []byte) (chunk, gjson.Result, bool) {
+// and what varies is not given.
+func parseResponse(raw []byte) (chunk, varying, bool) {
 	c := chunk{usage: noUsage, tokens: experiment.Unknown, cached: experiment.Unknown}
 	if !gjson.ValidBytes(raw) {
-		return c, gjson.Result{}, false
+		return c, varying{}, false
 	}
 	root := gjson.ParseBytes(raw)
 	if !root.IsObject() {
-		return c, gjson.Result{}, false
+		return c, varying{}, false
 	}
 	kind := root.Get("type").Str
 	if kind == "" && root.Get("output").IsArray() {
@@ -27,7 +27,7 @@ func parseResponse(raw []byte) (chunk, gjson.Result, bool) {
 			c.item(item)
 			return true
 		})
-		return c, gjson.Result{}, true
+		return c, varying{}, true
 	}
 	if response := root.Get("response"); response.IsObject() {
 		c.response(response)
@@ -49,7 +49,7 @@ func parseResponse(raw []byte) (chunk, gjson.Result, bool) {
 	case kind == "response.completed", kind == "response.incomplete", kind == "response.failed", kind == "response.cancelled":
 		c.last = true
 	}
-	return c, gjson.Result{}, true
+	return c, varying{}, true
 }
 
 // response takes what a response object says of itself, its text apart.
