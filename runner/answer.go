@@ -48,6 +48,11 @@ func (a *answer) event(raw []byte, at arrival) (progress, ok bool) {
 		a.garbled = string(raw)
 		return false, false
 	}
+	return a.chunk(&c, at), true
+}
+
+// chunk takes what an event says, and reports whether it was progress.
+func (a *answer) chunk(c *chunk, at arrival) (progress bool) {
 	s := a.s
 	first := !s.FirstEvent.Happened()
 	if first {
@@ -63,8 +68,8 @@ func (a *answer) event(raw []byte, at arrival) (progress, ok bool) {
 	if c.hasText() {
 		a.arrived(at)
 	}
-	a.take(&c)
-	return first || c.progress || c.hasText() || c.finish != "" || c.usage.told(), true
+	a.take(c)
+	return first || c.progress || c.hasText() || c.finish != "" || c.usage.told()
 }
 
 // arrived stamps an event with text.

@@ -152,63 +152,41 @@ func TestBatchLaw(t *testing.T) {
 func TestBatchWaits(t *testing.T) {
 	for _, row := range []struct {
 		name, read string
-		waits      bool
+		waits      int // events
 	}{
-		{"text", clientText("b"), true},
-		{"text with an escape", clientText("\n"), false},
-		{"two events", clientText("b") + clientText("c"), true},
-		{"no space after the colon", strings.Replace(clientText("b"), "data: ", "data:", 1), true},
-		{"CRLF", strings.ReplaceAll(clientText("b"), "\n\n", "\r\n\r\n"), true},
-		{"an error between texts", clientText("b") + `data: {"error":{"message":"broken"}}` + "\n\n" + clientText("c"), false},
-		{"no text", clientText(""), false},
-		{"no text, then text", clientText("") + clientText("c"), false},
-		{"a comment", ": keep-alive\n\n", false},
-		{"half an event", clientText("b")[:20], false},
-		{"a finish reason", clientStop, false},
-		{"text, then a finish reason", clientText("b") + clientStop, false},
-		{"text, then the end", clientText("b") + clientDone, false},
-		{"usage", clientUsage(9, 2), false},
-		{"an error", `data: {"error":{"message":"broken"}}` + "\n\n", false},
+		{"text", clientText("b"), 1},
+		{"text with an escape", clientText("\n"), 0},
+		{"two events", clientText("b") + clientText("c"), 2},
+		{"no space after the colon", strings.Replace(clientText("b"), "data: ", "data:", 1), 1},
+		{"CRLF", strings.ReplaceAll(clientText("b"), "\n\n", "\r\n\r\n"), 1},
+		{"an error between texts", clientText("b") + `data: {"error":{"message":"broken"}}` + "\n\n" + clientText("c"), 1},
+		{"no text", clientText(""), 0},
+		{"no text, then text", clientText("") + clientText("c"), 0},
+		{"a comment", ": keep-alive\n\n", 0},
+		{"text and a half", clientText("b") + clientText("c")[:20], 1},
+		{"half an event", clientText("b")[:20], 0},
+		{"a finish reason", clientStop, 0},
+		{"text, then a finish reason", clientText("b") + clientStop, 1},
+		{"text, then the end", clientText("b") + clientDone, 1},
+		{"usage", clientUsage(9, 2), 0},
+		{"an error", `data: {"error":{"message":"broken"}}` + "\n\n", 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			spec := clientSpec()
 			_, w := newWatch(t.Context(), &spec, func() experiment.Instant { return 0 })
 			defer w.stop()
-			var forms classifier
-			forms.classify([]byte(strings.TrimSpace(strings.TrimPrefix(clientText("a"), "data: "))))
-			b := batch{forms: &forms, watch: w}
-			buffer := make([]byte, 4<<10)
-			if got := b.add(buffer, copy(buffer, row.read), arrival{at: clientAt(5)}); got != row.waits {
-				t.Errorf("waits: %v", got)
-			}
-			if moved := experiment.Instant(w.moved.Load()); (moved == clientAt(5)) != row.waits {
+			var s experiment.Sample
+			b := batch{answer: newAnswer(&s, 8), watch: w}
+			b.answer.event([]byte(strings.TrimSpace(strings.TrimPrefix(clientText("a"), "data: "))), arrival{})
+			taken := b.add([]byte(row.read), arrival{at: clientAt(5)})
+			if moved := experiment.Instant(w.moved.Load()); (moved == clientAt(5)) != (row.waits > 0) {
 				t.Errorf("progress at %d", moved)
+			}
+			if b.settle([]byte(row.read)); b.answer.s.Events != 1+row.waits || taken > 0 && !strings.HasSuffix(row.read[:taken], "\n") {
+				t.Errorf("%d of %d bytes, %d events", taken, len(row.read), b.answer.s.Events-1)
 			}
 		})
 	}
-	t.Run("not for long, and not for much", func(t *testing.T) {
-		var forms classifier
-		forms.classify([]byte(strings.TrimSpace(strings.TrimPrefix(clientText("a"), "data: "))))
-		spec := clientSpec()
-		_, w := newWatch(t.Context(), &spec, func() experiment.Instant { return 0 })
-		defer w.stop()
-		for _, row := range []struct {
-			every time.Duration
-			size  int
-			want  int // reads until the batch is parsed
-		}{
-			{10 * ms, 32 << 10, 26}, {100 * ms, 32 << 10, 4}, {time.Second, 32 << 10, 2},
-			{0, 16 * len(clientText("b")), 9},
-		} {
-			b, buffer, reads := batch{forms: &forms, watch: w}, make([]byte, row.size), 1
-			for b.add(buffer, copy(buffer[b.size():], clientText("b")), arrival{at: experiment.Instant(reads) * experiment.Instant(row.every)}) {
-				reads++
-			}
-			if reads != row.want {
-				t.Errorf("one each %s: %d reads, want %d", row.every, reads, row.want)
-			}
-		}
-	})
 }
 
 // What waits to be parsed is seen by the clock: a stream that stands still in the

@@ -327,8 +327,9 @@ func (c *Client) call(ctx context.Context, x *exchange, a *answer) error {
 	return x.gather(events, a)
 }
 
-// gather takes the events of a stream as they come, each with the arrival that
-// the stream noted before go-openai saw it.
+// gather takes the events of a stream that go-openai reads, each with the arrival
+// that the stream noted before go-openai saw it. Once there is text, the stream
+// takes more of the same by itself.
 func (x *exchange) gather(events eventSource, a *answer) error {
 	for begun := false; ; begun = true {
 		raw, err := events.RecvRaw()
@@ -347,7 +348,7 @@ func (x *exchange) gather(events eventSource, a *answer) error {
 			x.watch.progress(at.at)
 		}
 		if a.s.Events == 1 {
-			x.stream.batch.forms, x.stream.batch.watch = &a.forms, x.watch
+			x.stream.batch.answer, x.stream.batch.watch = a, x.watch
 		}
 		if a.over {
 			x.stream.done = true // as good as [DONE], which may not follow

@@ -66,6 +66,9 @@ func (p *eventParser) feed(b []byte, emit func(name, data []byte) bool) {
 	p.release()
 }
 
+// idle reports whether all that was fed made whole events.
+func (p *eventParser) idle() bool { return len(p.line) == 0 && len(p.data) == 0 && len(p.name) == 0 }
+
 // release moves the held line into data, before its bytes go or another line comes.
 func (p *eventParser) release() {
 	if len(p.held) > 0 {
@@ -142,25 +145,26 @@ const (
 )
 
 // stream is the body of a streamed answer as go-openai reads it. It notes when
-// the bytes of each read arrived, parses the events itself, a few reads at once
-// where the answer flows, and hands go-openai one line a data event, which that
-// library takes without loss; the arrival of each waits in a queue beside. What go-openai would mangle never
+// the bytes of each read arrived, parses the events itself, and hands go-openai one
+// line a data event, which that library takes without loss; the arrival of each
+// waits in a queue beside. Where the answer flows, reads go to a batch instead. What go-openai would mangle never
 // reaches it: errors inside the stream, comments, and answers that are no stream.
 type stream struct {
-	body  io.ReadCloser
-	clock clock
-	abort func() // breaks a read of body that hangs
-
-	parser eventParser
+	// What each read touches stands together, since it has left the caches by then.
+	body   io.ReadCloser
+	clock  clock
+	reads  int // reads that returned bytes
 	buffer *[]byte
-	batch  batch  // the reads in buffer that are not parsed yet
+	batch  batch // the reads in buffer that the answer has not taken yet
+
+	abort  func() // breaks a read of body that hangs
+	parser eventParser
 	out    []byte // lines that go-openai has not taken yet
 	taken  int
 	queue  []arrival // one for each data event in out or with go-openai
 	head   int
 
-	reads  int                // reads that returned bytes
-	opened experiment.Instant // the first of them
+	opened experiment.Instant // the first read
 	over   experiment.Instant // when the end of the answer was seen
 	err    error              // why there is no more: io.EOF after [DONE], an error event or a clean end
 	done   bool               // [DONE] came
@@ -193,37 +197,41 @@ func (s *stream) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// fill reads from the body until there is something to parse, and parses it.
+// fill reads from the body until something came that is to be parsed, and parses it.
 func (s *stream) fill() {
 	for {
 		n, err := s.body.Read((*s.buffer)[s.batch.size():])
-		waits := false
+		rest := (*s.buffer)[s.batch.size():][:n]
+		var at arrival
 		if n > 0 {
 			s.reads++
-			at := s.clock.arrived(s.reads)
-			if s.reads == 1 {
+			if at = s.clock.arrived(s.reads); s.reads == 1 {
 				s.opened = at.at
 			}
-			waits = s.batch.add(*s.buffer, n, at)
+			if s.batch.size() > 0 || s.parser.idle() {
+				rest = rest[s.batch.add(rest, at):]
+			}
 		}
-		if waits && err == nil {
+		if len(rest) == 0 && err == nil && s.batch.size() < min(batchSize, len(*s.buffer)/2) {
 			continue
 		}
-		s.batch.empty(*s.buffer, s.accept)
+		s.batch.settle(*s.buffer)
+		if len(rest) > 0 {
+			s.accept(rest, at)
+		}
 		if err != nil && s.err == nil {
 			s.end(s.clock.now(), err)
 		}
-		return
+		if len(rest) > 0 || err != nil {
+			return
+		}
 	}
 }
 
 func (s *stream) end(at experiment.Instant, err error) { s.over, s.err = at, err }
 
-// accept takes the bytes of one read, unless the answer has ended before them.
+// accept takes the bytes of one read.
 func (s *stream) accept(b []byte, at arrival) {
-	if s.err != nil {
-		return
-	}
 	if !s.sniffed {
 		// No line of an event stream that means anything begins with a bracket;
 		// JSON and HTML do. The Content-Type is no help, since gateways get it wrong.

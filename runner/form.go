@@ -54,12 +54,6 @@ func (f *classifier) classify(raw []byte) (chunk, bool) {
 	return c, ok
 }
 
-// fits reports whether an event is of the form.
-func (f *form) fits(raw []byte) bool {
-	_, ok := f.read(raw)
-	return ok
-}
-
 // read gives what an event of the form means, and reports false for every other.
 func (f *form) read(raw []byte) (c chunk, ok bool) {
 	if len(f.head) == 0 || !bytes.HasPrefix(raw, f.head) {
