@@ -126,7 +126,7 @@ func (p *program) adjust(c *cli.Context, cfg *sim.Config) (err error) {
 
 // simServing reads the serving flags.
 func simServing(c *cli.Context) (sim.Serving, error) {
-	v := sim.Serving{TimeScale: c.Float64("time-scale"), MaxQueue: c.Int("max-queue")}
+	v := sim.Serving{TimeScale: c.Float64("time-scale"), MaxQueue: c.Int("max-queue"), Urgent: true}
 	if v.TimeScale == 0 {
 		return v, usage("--time-scale is 0; give a factor from 0.1 to 20")
 	}
@@ -178,7 +178,7 @@ func (p *program) simAction(c *cli.Context) error {
 		p.announce(address, server, serving)
 	}
 	server.Start(ctx)
-	web := &http.Server{Handler: server.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	web := &http.Server{Handler: server.Handler(), ConnContext: sim.ConnContext, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	context.AfterFunc(ctx, func() { web.Close() })
 	if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving: %w", err)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -19,6 +20,7 @@ import (
 	"github.com/inferbook/inferbook/runner"
 	"github.com/inferbook/inferbook/runner/lag"
 	"github.com/inferbook/inferbook/runner/sim"
+	"github.com/inferbook/inferbook/runner/stamp"
 )
 
 func (p *program) simBenchCommand() *cli.Command {
@@ -198,10 +200,9 @@ type benchStream struct{ at []time.Time }
 
 // open starts all streams and waits until each has a token.
 func (b *bench) open(ctx context.Context, address string) error {
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: len(b.streams), DisableCompression: true}}
 	begun := make(chan error, len(b.streams))
 	for i := range b.streams {
-		b.running.Go(func() { b.streams[i].read(ctx, client, address, i, b.limit, begun) })
+		b.running.Go(func() { b.streams[i].read(ctx, address, i, b.limit, begun) })
 	}
 	for range b.streams {
 		select {
@@ -225,38 +226,56 @@ func (b *bench) open(ctx context.Context, address string) error {
 const benchSettle = time.Second
 
 // read reads one stream to its end and reports its first token, or why there is none.
-func (s *benchStream) read(ctx context.Context, client *http.Client, address string, number, limit int, begun chan<- error) {
+func (s *benchStream) read(ctx context.Context, address string, number, limit int, begun chan<- error) {
+	err := s.follow(ctx, address, number, limit, begun)
+	if len(s.at) == 0 {
+		begun <- err
+	}
+}
+
+// follow reads lines straight from the connection, past any HTTP library: the
+// lengths of chunks stand on lines of their own. Its error is why the stream ended.
+func (s *benchStream) follow(ctx context.Context, address string, number, limit int, begun chan<- error) error {
 	ids := strings.Repeat(fmt.Sprint(number)+",", benchPrompt)
 	body := fmt.Sprintf(`{"prompt":[%s],"max_tokens":%d,"ignore_eos":true,"stream":true}`, ids[:len(ids)-1], limit)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address+"/completions", strings.NewReader(body))
 	if err != nil {
-		begun <- err
-		return
+		return err
 	}
-	resp, err := client.Do(req)
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", req.URL.Host)
 	if err != nil {
-		begun <- err
-		return
+		return err
 	}
-	defer resp.Body.Close()
+	conn = stamp.Wrap(conn)
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	var log stamp.Log
+	if c := stamp.Of(conn); c != nil {
+		c.Attach(&log)
+	}
+	if err := req.Write(conn); err != nil {
+		return err
+	}
+	in := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(in, req)
+	if err != nil {
+		return err
+	}
 	if resp.StatusCode != http.StatusOK {
-		begun <- fmt.Errorf("status %s", resp.Status)
-		return
+		return fmt.Errorf("status %s", resp.Status)
 	}
 	s.at = make([]time.Time, 0, limit)
-	in := bufio.NewReader(resp.Body)
-	var arrived time.Time
+	var arrived time.Time // events of one read have one arrival
 	for {
 		fresh := in.Buffered() == 0
 		line, err := in.ReadSlice('\n')
 		if fresh {
-			arrived = time.Now() // events of one read have one arrival
+			if arrived = log.Last().Arrived; arrived.IsZero() {
+				arrived = time.Now()
+			}
 		}
 		if err != nil {
-			if len(s.at) == 0 {
-				begun <- err
-			}
-			return
+			return err
 		}
 		if bytes.HasPrefix(line, []byte("data: {")) {
 			if s.at = append(s.at, arrived); len(s.at) == 1 {

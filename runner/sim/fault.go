@@ -56,6 +56,11 @@ type trouble struct {
 	doubleFinish bool
 }
 
+// direct reports whether the events of the answer go out as they are made.
+func (t *trouble) direct() bool {
+	return t.lump == 0 && !t.crlf && t.keepAlive == 0 && len(t.breaks) == 0
+}
+
 // fracture is what happens once so many tokens have gone out.
 type fracture struct {
 	after int

@@ -51,6 +51,7 @@ type Pace struct {
 	StepP50     time.Duration `json:"step_p50_ns"`
 	LatenessP50 time.Duration `json:"lateness_p50_ns"` // of the tokens of a step
 	LatenessP99 time.Duration `json:"lateness_p99_ns"`
+	Urgent      bool          `json:"urgent"` // the engine's thread runs before others
 	Unreliable  bool          `json:"unreliable"`
 	Verdict     string        `json:"verdict"`
 }
@@ -63,15 +64,22 @@ const latenessShare = .1
 func (s *Server) Pace() Pace {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.timing.pace(s.pace.scale)
+	return s.soFar()
 }
 
 // forgetPace gives the timing so far, and begins anew.
 func (s *Server) forgetPace() Pace {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := s.timing.pace(s.pace.scale)
+	p := s.soFar()
 	s.timing = timing{}
+	return p
+}
+
+// soFar is Pace; s.mu is held.
+func (s *Server) soFar() Pace {
+	p := s.timing.pace(s.pace.scale)
+	p.Urgent = s.hastened
 	return p
 }
 

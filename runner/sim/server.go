@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/http"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -17,6 +18,7 @@ type Server struct {
 	d        Deployment
 	faults   []Fault
 	maxQueue int
+	urgent   bool          // the engine's thread is to run before others
 	wake     chan struct{} // something was handed to the engine
 	stopped  chan struct{} // closed when the engine has stopped
 
@@ -31,6 +33,7 @@ type Server struct {
 	metrics  []*metrics // of each replica
 	lateness *histogram // of the tokens of each step, real seconds
 	timing   timing
+	hastened bool // the system lets the engine's thread run before others
 	log      trail
 	bodies   map[uint64]int // how often a body has come, by its digest
 	awake    []*stream      // streams that the engine has given tokens in this wake-up
@@ -47,6 +50,10 @@ type Serving struct {
 	MaxQueue int
 	// Faults are what the server does wrong.
 	Faults []Fault
+	// Urgent asks the system to run the engine's thread before others, since it
+	// stands for a machine of its own and a client on this one is not to make it
+	// late. Not every user may; [Pace] tells.
+	Urgent bool
 }
 
 // check says what is out of its range.
@@ -73,7 +80,7 @@ func (v Serving) NewServer(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("setting up the simulated engine: %w", err)
 	}
 	s := &Server{
-		d: d, faults: v.Faults, maxQueue: v.MaxQueue, pace: pace{scale: cmp.Or(v.TimeScale, 1)},
+		d: d, faults: v.Faults, maxQueue: v.MaxQueue, urgent: v.Urgent, pace: pace{scale: cmp.Or(v.TimeScale, 1)},
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}), bodies: make(map[uint64]int),
 		live: make(map[string]*sequence), finished: newArchive(maxKept), lateness: newHistogram(latenessBuckets),
 	}
@@ -106,6 +113,12 @@ func (s *Server) Start(ctx context.Context) {
 // together.
 func (s *Server) drive(ctx context.Context) {
 	defer close(s.stopped)
+	if s.urgent {
+		runtime.LockOSThread() // for good: the thread ends with the goroutine
+		s.mu.Lock()
+		s.hastened = hasten()
+		s.mu.Unlock()
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -120,10 +133,8 @@ func (s *Server) drive(ctx context.Context) {
 		next := s.engine.next()
 		s.mu.Unlock()
 		// Only this goroutine touches the list.
-		for i, st := range s.awake {
-			st.wake()
-			s.awake[i] = nil
-		}
+		deliver(s.awake, runtime.GOMAXPROCS(0))
+		clear(s.awake)
 		s.awake = s.awake[:0]
 		if next == forever {
 			timer.Stop()

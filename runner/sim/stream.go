@@ -18,6 +18,7 @@ type stream struct {
 	ready   chan struct{} // of capacity one, shared by the choices of a request: there is something to take
 
 	mu    sync.Mutex
+	write func() bool   // writes what has left, or reports false; nil = the handler does
 	left  int           // tokens that have left the server
 	last  time.Duration // when the last of them did
 	final *Truth
@@ -34,6 +35,16 @@ func (s *stream) push(at time.Duration) time.Duration {
 	return before
 }
 
+// deliver writes what there is to take, or lets the handler do it.
+func (s *stream) deliver() {
+	s.mu.Lock()
+	write := s.write
+	s.mu.Unlock()
+	if write == nil || !write() {
+		s.wake()
+	}
+}
+
 // wake tells the handler that there is something to take.
 func (s *stream) wake() {
 	select {
@@ -46,6 +57,13 @@ func (s *stream) wake() {
 func (s *stream) finish(t Truth) {
 	s.mu.Lock()
 	s.final = &t
+	s.mu.Unlock()
+}
+
+// writeBy lets the engine's goroutine write.
+func (s *stream) writeBy(write func() bool) {
+	s.mu.Lock()
+	s.write = write
 	s.mu.Unlock()
 }
 
@@ -121,9 +139,12 @@ type reply struct {
 	script  script
 	outlet  *outlet
 	ready   <-chan struct{}
-	out     []byte
-	left    int // choices that are not finished
-	next    int // the next of trouble.breaks
+
+	mu     sync.Mutex // held by who writes: the handler or the engine's goroutine
+	direct *direct
+	out    []byte
+	left   int // choices that are not finished
+	next   int // the next of trouble.breaks
 }
 
 // send writes the answer of one request to its client. The tokens of a step go out in
@@ -208,6 +229,11 @@ func (p *reply) stream() {
 			return
 		}
 	}
+	if len(p.choices) == 1 && p.trouble.direct() {
+		if p.direct = newDirect(p.r.Context(), p.r.ProtoMajor*10+p.r.ProtoMinor); p.direct != nil {
+			p.choices[0].stream.writeBy(p.write)
+		}
+	}
 	every := p.s.pace.real(p.trouble.keepAlive)
 	var quiet *time.Timer
 	var rings <-chan time.Time
@@ -257,8 +283,29 @@ func (p *reply) wait(rings <-chan time.Time) occasion {
 	}
 }
 
+// write sends what there is from the engine's goroutine. It reports false where the
+// handler is to: at the end, and while the client does not read.
+func (p *reply) write() bool {
+	if !p.mu.TryLock() {
+		return false
+	}
+	defer p.mu.Unlock()
+	c := p.choices[0]
+	left, final := c.stream.take()
+	if final != nil || c.final != nil || p.direct.pending() {
+		return false
+	}
+	p.out = p.script.tokens(append(p.out[:0], make([]byte, frameHead)...), c, left, false)
+	return len(p.out) == frameHead || p.direct.write(p.out)
+}
+
 // flow sends what there is, and reports whether the stream goes on.
 func (p *reply) flow() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.direct.pending() && !p.direct.finish() {
+		return false
+	}
 	for {
 		f := p.gather()
 		if f != nil {
