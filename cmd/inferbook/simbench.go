@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -113,13 +114,14 @@ const (
 )
 
 // benchScale is the time scale at which a step with all streams takes the load's
-// time, and how long the engine takes to admit them, by the real clock.
-func benchScale(l benchLoad) (scale float64, admission time.Duration, err error) {
+// time in the middle of the window, and how long the engine takes to admit them, by
+// the real clock. Steps grow with the answers.
+func benchScale(l benchLoad, window time.Duration) (scale float64, admission time.Duration, err error) {
 	d, err := sim.Config{GPU: benchGPU, Precision: benchPrecision, MaxSeqs: l.streams}.Resolve()
 	if err != nil {
 		return 0, 0, err
 	}
-	const tokens = 64
+	middle := int((benchSettle + window/2) / l.step) // in tokens
 	loop := sim.NewLoop(d, 1, 0)
 	for i := range l.streams {
 		// They arrive in time to be decoded all together.
@@ -127,27 +129,28 @@ func benchScale(l benchLoad) (scale float64, admission time.Duration, err error)
 			return 0, 0, err
 		}
 	}
-	admission = time.Duration(l.streams)*d.Runtime.Front + time.Second
+	admission = time.Duration(l.streams) * d.Runtime.Front
 	for i := range l.streams {
-		loop.CancelAt(fmt.Sprint(i), admission+tokens*20*time.Millisecond)
+		loop.CancelAt(fmt.Sprint(i), admission+time.Second+2*time.Duration(middle)*l.step)
 	}
 	var step time.Duration
 	err = loop.Run(func(t sim.Truth) {
-		if n := len(t.TokenTimes); n > 8 && step == 0 {
-			step = (t.TokenTimes[n-1] - t.TokenTimes[n-5]) / 4
+		together := max(0, slices.IndexFunc(t.TokenTimes, func(at time.Duration) bool { return at > admission }))
+		if at := min(together+middle, len(t.TokenTimes)-5); at >= 0 && step == 0 {
+			step = (t.TokenTimes[at+4] - t.TokenTimes[at]) / 4
 		}
 	})
 	if err == nil && step == 0 {
 		err = fmt.Errorf("the engine gave no stream a token")
 	}
 	scale = float64(step) / float64(l.step)
-	return scale, time.Duration(float64(admission) / scale), err
+	return scale, time.Duration(float64(admission+time.Second) / scale), err
 }
 
 // benchOne starts an engine, opens the streams, and reads them for a while.
 func benchOne(ctx context.Context, l benchLoad, window time.Duration) (benchRow, error) {
 	row := benchRow{Streams: l.streams, StepMs: float64(l.step) / 1e6}
-	scale, admission, err := benchScale(l)
+	scale, admission, err := benchScale(l, window)
 	if err != nil {
 		return row, err
 	}
