@@ -19,13 +19,13 @@ type Server struct {
 	faults   []Fault
 	maxQueue int
 	urgent   bool          // the engine's thread is to run before others
-	wake     chan struct{} // something was handed to the engine
 	stopped  chan struct{} // closed when the engine has stopped
 
 	// mu guards the engine and all below it. It is never held while waiting.
 	mu       sync.Mutex
 	engine   *fleet
 	pace     pace
+	alarm    alarm // it rings when something was handed to the engine; nil = not started
 	live     map[string]*sequence
 	finished *archive
 	asked    int        // requests that were submitted
@@ -81,7 +81,7 @@ func (v Serving) NewServer(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		d: d, faults: v.Faults, maxQueue: v.MaxQueue, urgent: v.Urgent, pace: pace{scale: cmp.Or(v.TimeScale, 1)},
-		wake: make(chan struct{}, 1), stopped: make(chan struct{}), bodies: make(map[uint64]int),
+		stopped: make(chan struct{}), bodies: make(map[uint64]int),
 		live: make(map[string]*sequence), finished: newArchive(maxKept), lateness: newHistogram(latenessBuckets),
 	}
 	for range max(1, d.Replicas) {
@@ -103,6 +103,9 @@ func (s *Server) Start(ctx context.Context) {
 	defer s.mu.Unlock()
 	if s.pace.started.IsZero() {
 		s.pace.started = time.Now()
+		if s.alarm = newChannelAlarm(); s.urgent {
+			s.alarm = newThreadAlarm()
+		}
 		go s.drive(ctx)
 	}
 }
@@ -119,15 +122,9 @@ func (s *Server) drive(ctx context.Context) {
 		s.hastened = hasten()
 		s.mu.Unlock()
 	}
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.wake:
-		case <-timer.C:
-		}
+	defer s.alarm.close()
+	defer context.AfterFunc(ctx, s.alarm.ring)()
+	for ctx.Err() == nil {
 		s.mu.Lock()
 		s.engine.advance(s.pace.now())
 		next := s.engine.next()
@@ -137,17 +134,10 @@ func (s *Server) drive(ctx context.Context) {
 		clear(s.awake)
 		s.awake = s.awake[:0]
 		if next == forever {
-			timer.Stop()
+			s.alarm.wait(-1)
 			continue
 		}
-		timer.Reset(s.pace.until(next))
-	}
-}
-
-func (s *Server) nudge() {
-	select {
-	case s.wake <- struct{}{}:
-	default: // it will look in any case
+		s.alarm.wait(max(0, s.pace.until(next)))
 	}
 }
 
@@ -189,7 +179,7 @@ func (s *Server) submit(id string, of uint64, g *generation) ([]*stream, error) 
 		s.live[r.ID] = seq
 		s.asked++
 	}
-	s.nudge()
+	s.alarm.ring()
 	return streams, nil
 }
 
@@ -214,7 +204,7 @@ func (s *Server) cancel(streams []*stream) {
 	for _, st := range streams {
 		if seq := s.live[st.id]; seq != nil {
 			s.engine.cancel(seq, s.pace.now())
-			s.nudge()
+			s.alarm.ring()
 		}
 	}
 }

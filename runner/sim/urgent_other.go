@@ -4,3 +4,5 @@ package sim
 
 // hasten does nothing: elsewhere a thread has no niceness of its own.
 func hasten() bool { return false }
+
+func newThreadAlarm() alarm { return newChannelAlarm() }
