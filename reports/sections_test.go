@@ -78,9 +78,9 @@ func TestVerdictLines(t *testing.T) {
 	}{
 		{[]instinct.Finding{found("V15", instinct.Note, "Simulated.")}, "- **exp-2 h100 chat**: **sound.**\n"},
 		{[]instinct.Finding{found("I11", instinct.Warning, "Few of 3.", 1), found("I11", instinct.Warning, "Few of 4.", 4), found("I11", instinct.Warning, "Fewer.", 16), found("I11", instinct.Warning, "Fewer.", 64)},
-			"- **exp-2 h100 chat**: **sound with limits.**\n  - Limits: Some title (I11; Every level).\n"},
+			"- **exp-2 h100 chat**: **sound with limits.**\n  - Limits: Some title (I11; every level).\n"},
 		{[]instinct.Finding{found("I07", instinct.Error, "It was short.", 64), found("I11", instinct.Warning, "Few.", 1, 4), {State: instinct.Silent, Loads: []experiment.Load{{Concurrency: 16}}}},
-			"- **exp-2 h100 chat**: **sound with limits.** c=64: do not quote. c=1, c=4: sound with limits. c=16: sound.\n  - **Level c=64; I07.** It was short.\n  - Limits: Some title (I11; Level c=1, c=4).\n"},
+			"- **exp-2 h100 chat**: **sound with limits.** c=64: do not quote. c=1, c=4: sound with limits. c=16: sound.\n  - **Level c=64; I07.** It was short.\n  - Limits: Some title (I11; level c=1, c=4).\n"},
 	} {
 		it.Findings = tt.findings
 		if got := verdictLines(&it); got != tt.want {

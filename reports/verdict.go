@@ -42,7 +42,8 @@ func verdictLines(it *Item) string {
 	}
 	names := make([]string, len(limits))
 	for i, t := range limits {
-		names[i] = fmt.Sprintf("%s (%s; %s)", t.Title, t.Rule, it.places(&t))
+		where := it.places(&t) // in the middle of a sentence
+		names[i] = fmt.Sprintf("%s (%s; %s%s)", t.Title, t.Rule, strings.ToLower(where[:1]), where[1:])
 	}
 	if len(names) > 0 {
 		fmt.Fprintf(&b, "  - Limits: %s.\n", strings.Join(names, ", "))
