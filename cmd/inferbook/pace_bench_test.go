@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -35,12 +36,12 @@ func TestPlainServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	var mu sync.Mutex
-	streams := map[chan struct{}]bool{}
+	var streams []chan struct{} // in the order in which they came
 	go func() {
 		for next := time.Now(); ; next = next.Add(step) {
 			time.Sleep(time.Until(next))
 			mu.Lock()
-			for s := range streams {
+			for _, s := range streams {
 				s <- struct{}{}
 			}
 			mu.Unlock()
@@ -50,7 +51,7 @@ func TestPlainServer(t *testing.T) {
 		io.Copy(io.Discard, r.Body)
 		token := make(chan struct{}, 1<<16) // a stream that is late holds up nobody
 		mu.Lock()
-		streams[token] = true
+		streams = append(streams, token)
 		mu.Unlock()
 		chunk := `data: {"id":"cmpl-1","object":"text_completion","choices":[{"index":0,"text":" word","finish_reason":null}]}` + strings.Repeat(" ", 40) + "\n\n"
 		for {
@@ -60,7 +61,7 @@ func TestPlainServer(t *testing.T) {
 				http.NewResponseController(w).Flush()
 			case <-r.Context().Done():
 				mu.Lock()
-				delete(streams, token)
+				streams = slices.DeleteFunc(streams, func(s chan struct{}) bool { return s == token })
 				mu.Unlock()
 				return
 			}
