@@ -53,7 +53,7 @@ const manyConns = 512
 
 // readSize is the size in bytes of a connection's buffer and of a read of the
 // body. They are equal so that one read of the body takes what one of the
-// connection brought.
+// connection brought, or all but the few kilobytes that a batch holds of the buffer.
 func readSize(conns int) int {
 	if conns > manyConns {
 		return 4 << 10

@@ -39,7 +39,9 @@ func TestPlainServer(t *testing.T) {
 	var streams []chan struct{} // in the order in which they came
 	go func() {
 		for next := time.Now(); ; next = next.Add(step) {
-			time.Sleep(time.Until(next))
+			if pause(t.Context(), time.Until(next)) != nil {
+				return
+			}
 			mu.Lock()
 			for _, s := range streams {
 				s <- struct{}{}
@@ -100,7 +102,9 @@ func plainRow(b *testing.B, l benchLoad) benchRow {
 		b.Fatal(err)
 	}
 	from := time.Now()
-	time.Sleep(plainWindow)
+	if err := pause(ctx, plainWindow); err != nil {
+		b.Fatal(err)
+	}
 	to := time.Now()
 	cancel()
 	read.running.Wait()

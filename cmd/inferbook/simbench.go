@@ -173,10 +173,8 @@ func benchOne(ctx context.Context, l benchLoad, window time.Duration) (benchRow,
 		return row, err
 	}
 	from := time.Now()
-	select {
-	case <-time.After(window):
-	case <-ctx.Done():
-		return row, ctx.Err()
+	if err := pause(ctx, window); err != nil {
+		return row, err
 	}
 	to := time.Now()
 	after, err := cpuSeconds(child.cmd.Process.Pid, os.Getpid())
@@ -224,12 +222,17 @@ func (b *bench) open(ctx context.Context, address string) error {
 			return ctx.Err()
 		}
 	}
-	// The batch is whole, and what admission held up drains away.
+	return pause(ctx, benchSettle) // the batch is whole, and what admission held up drains away
+}
+
+// pause waits, unless the context ends first.
+func pause(ctx context.Context, d time.Duration) error {
 	select {
-	case <-time.After(benchSettle):
+	case <-time.After(d):
+		return nil
 	case <-ctx.Done():
+		return ctx.Err()
 	}
-	return ctx.Err()
 }
 
 // benchSettle is how long streams are read before a bench counts.

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"net"
+	"net/http"
 	"sync"
 	"syscall"
 )
@@ -28,10 +29,10 @@ type direct struct {
 	left []byte                // of the chunk
 }
 
-// newDirect gives nil where the answer is not one of chunks over TCP.
-func newDirect(ctx context.Context, protocol int) *direct {
-	tcp, ok := ctx.Value(connKey{}).(*net.TCPConn)
-	if !ok || protocol != 11 {
+// newDirect gives nil where the answer to a request is not one of chunks over TCP.
+func newDirect(r *http.Request) *direct {
+	tcp, ok := r.Context().Value(connKey{}).(*net.TCPConn)
+	if !ok || r.ProtoMajor != 1 || r.ProtoMinor != 1 {
 		return nil
 	}
 	raw, err := tcp.SyscallConn()

@@ -1,5 +1,3 @@
-//go:build unix
-
 package sim
 
 import (
@@ -9,35 +7,62 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
 
 // served gives the address of a server on loopback, with the connections in its
-// contexts or without.
-func served(t *testing.T, h http.Handler, connections bool) string {
+// contexts or without, and how many bytes net/http has written.
+func served(t *testing.T, h http.Handler, connections bool) (address string, written *atomic.Int64) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	written = new(atomic.Int64)
 	web := &http.Server{Handler: h}
 	if connections {
-		web.ConnContext = ConnContext
+		web.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+			return ConnContext(ctx, c.(countedConn).Conn)
+		}
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		web.Serve(l)
+		web.Serve(countedListener{l, written})
 	}()
 	t.Cleanup(func() {
 		web.Close()
 		<-done
 	})
-	return "http://" + l.Addr().String()
+	return "http://" + l.Addr().String(), written
+}
+
+// countedListener counts what is written to its connections, other than past them.
+type countedListener struct {
+	net.Listener
+	written *atomic.Int64
+}
+
+func (l countedListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return countedConn{c, l.written}, err
+}
+
+type countedConn struct {
+	net.Conn
+	written *atomic.Int64
+}
+
+func (c countedConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.written.Add(int64(n))
+	return n, err
 }
 
 // What goes past net/http and what goes through it make one body, and what the
@@ -46,8 +71,8 @@ func TestDirectTakesTurns(t *testing.T) {
 	small, large := bytes.Repeat([]byte("event\n"), 40), bytes.Repeat([]byte("0123456789abcde\n"), 16<<10)
 	var want bytes.Buffer
 	full := make(chan struct{})
-	address := served(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		d := newDirect(r.Context(), r.ProtoMajor*10+r.ProtoMinor)
+	address, _ := served(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		d := newDirect(r)
 		if d == nil {
 			t.Error("no way past net/http")
 			close(full)
@@ -97,8 +122,8 @@ func TestDirectTakesTurns(t *testing.T) {
 // A client that has gone is found out by the handler.
 func TestDirectBroken(t *testing.T) {
 	gone := make(chan bool)
-	address := served(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		d := newDirect(r.Context(), 11)
+	address, _ := served(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		d := newDirect(r)
 		w.WriteHeader(http.StatusOK)
 		http.NewResponseController(w).Flush()
 		<-r.Context().Done() // the connection has been closed
@@ -129,18 +154,30 @@ func TestDirectOnlyChunks(t *testing.T) {
 	near, far := net.Pipe()
 	defer near.Close()
 	defer far.Close()
-	for name, d := range map[string]*direct{
-		"no connection": newDirect(t.Context(), 11),
-		"a pipe":        newDirect(ConnContext(t.Context(), near), 11),
-		"HTTP/1.0":      newDirect(ConnContext(t.Context(), &net.TCPConn{}), 10),
-		"HTTP/2":        newDirect(ConnContext(t.Context(), &net.TCPConn{}), 20),
-	} {
+	for _, row := range []struct {
+		name         string
+		conn         net.Conn // nil = none
+		major, minor int
+	}{{"no connection", nil, 1, 1}, {"a pipe", near, 1, 1}, {"HTTP/1.0", &net.TCPConn{}, 1, 0}, {"HTTP/2", &net.TCPConn{}, 2, 0}} {
+		ctx := t.Context()
+		if row.conn != nil {
+			ctx = ConnContext(ctx, row.conn)
+		}
+		name, d := row.name, newDirect((&http.Request{ProtoMajor: row.major, ProtoMinor: row.minor}).WithContext(ctx))
 		if d != nil {
 			t.Errorf("%s: the engine would write", name)
 		}
 		if d.pending() {
 			t.Errorf("%s: something is left", name)
 		}
+	}
+}
+
+// What is written after the handler has ended would stand behind the answer's end.
+func TestDirectRetires(t *testing.T) {
+	p := &reply{choices: []*choice{{stream: &stream{left: 1}}}}
+	if p.retire(); p.write() {
+		t.Error("the engine wrote for a handler that has ended")
 	}
 }
 
@@ -173,6 +210,7 @@ func TestDirectAnswers(t *testing.T) {
 	for _, fault := range []string{"", "reasoning:5", "group:3", "crlf", "lumps:400", "no-usage", "huge:5000,3"} {
 		t.Run(fault, func(t *testing.T) {
 			var answers [2][]string
+			var through [2]int64 // bytes by net/http
 			for way := range answers {
 				s, err := Serving{TimeScale: mostScale, Urgent: way == 1}.NewServer(Config{Seed: 1})
 				if err != nil {
@@ -180,18 +218,22 @@ func TestDirectAnswers(t *testing.T) {
 				}
 				ctx, cancel := context.WithCancel(t.Context())
 				s.Start(ctx)
-				address := served(t, s.Handler(), way == 1)
+				address, written := served(t, s.Handler(), way == 1)
 				answers[way] = make([]string, 8)
 				var clients sync.WaitGroup
 				for i := range answers[way] {
 					clients.Go(func() { answers[way][i] = asked(t, address, fault, i) })
 				}
 				clients.Wait()
+				through[way] = written.Load()
 				cancel()
 				<-s.stopped
 			}
 			if d := cmp.Diff(answers[0], answers[1]); d != "" || !strings.Contains(answers[1][0], "[DONE]") {
 				t.Errorf("(-by the handler +by the engine):\n%s", d)
+			}
+			if fault == "" && through[1] > through[0]/2 && runtime.GOOS == "linux" {
+				t.Errorf("the engine is to write the tokens, and %d bytes of %d went through net/http", through[1], through[0])
 			}
 		})
 	}

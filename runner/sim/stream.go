@@ -140,11 +140,12 @@ type reply struct {
 	outlet  *outlet
 	ready   <-chan struct{}
 
-	mu     sync.Mutex // held by who writes: the handler or the engine's goroutine
-	direct *direct
-	out    []byte
-	left   int // choices that are not finished
-	next   int // the next of trouble.breaks
+	mu      sync.Mutex // held by who writes: the handler or the engine's goroutine
+	direct  *direct
+	retired bool // the handler has ended
+	out     []byte
+	left    int // choices that are not finished
+	next    int // the next of trouble.breaks
 }
 
 // send writes the answer of one request to its client. The tokens of a step go out in
@@ -230,8 +231,9 @@ func (p *reply) stream() {
 		}
 	}
 	if len(p.choices) == 1 && p.trouble.direct() {
-		if p.direct = newDirect(p.r.Context(), p.r.ProtoMajor*10+p.r.ProtoMinor); p.direct != nil {
+		if p.direct = newDirect(p.r); p.direct != nil {
 			p.choices[0].stream.writeBy(p.write)
+			defer p.retire()
 		}
 	}
 	every := p.s.pace.real(p.trouble.keepAlive)
@@ -292,11 +294,19 @@ func (p *reply) write() bool {
 	defer p.mu.Unlock()
 	c := p.choices[0]
 	left, final := c.stream.take()
-	if final != nil || c.final != nil || p.direct.pending() {
+	if final != nil || p.retired || p.direct.pending() {
 		return false
 	}
 	p.out = p.script.tokens(append(p.out[:0], make([]byte, frameHead)...), c, left, false)
 	return len(p.out) == frameHead || p.direct.write(p.out)
+}
+
+// retire lets the engine's goroutine write no more: what follows on the connection
+// is net/http's.
+func (p *reply) retire() {
+	p.mu.Lock()
+	p.retired = true
+	p.mu.Unlock()
 }
 
 // flow sends what there is, and reports whether the stream goes on.
